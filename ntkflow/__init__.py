@@ -1,0 +1,48 @@
+"""ntkflow: the analysis of decentralised learning, from one line of algebra to the prediction.
+
+>>> import ntkflow as nf
+>>> W = nf.weights.metropolis_hastings(nf.graphs.cycle(8))
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from . import algorithms, datasets, graphs, models, notation, weights
+    from .algorithms import Rule
+    from .linearize import LinearizedModel
+    from .reports import plots
+    from .results import Trajectory
+    from .study import Study
+    from .systems import LinearSystem
+
+# name -> the module that has it, or the module itself; loaded when first asked for
+_MODULES = {
+    "algorithms": "algorithms", "datasets": "datasets", "errors": "errors", "graphs": "graphs",
+    "models": "models", "notation": "notation", "plots": "reports.plots", "weights": "weights",
+}  # fmt: skip
+_NAMES = {
+    "LinearSystem": "systems", "LinearizedModel": "linearize", "Rule": "algorithms",
+    "Study": "study", "Trajectory": "results",
+}  # fmt: skip
+
+__all__ = [
+    "LinearSystem", "LinearizedModel", "Rule", "Study", "Trajectory", "__version__",
+    "algorithms", "datasets", "errors", "graphs", "models", "notation", "plots", "weights",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'ntkflow' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

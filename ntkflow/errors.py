@@ -1,0 +1,132 @@
+"""What can go wrong, and the checks that say so: name, expected, found, remedy."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from ._array import all_finite, is_real_floating, namespace_or_none
+
+
+class NtkflowError(Exception):
+    """Base of every error that ntkflow raises on purpose."""
+
+
+class InputError(NtkflowError, ValueError):
+    """An argument that cannot be used; the message says what to do instead."""
+
+
+class ShapeError(InputError):
+    """An array whose shape does not fit."""
+
+
+class GraphError(InputError):
+    """A graph on which no network of agents can learn together."""
+
+
+class MixingError(InputError):
+    """A matrix that cannot serve as mixing matrix."""
+
+
+class RuleError(InputError):
+    """An update rule that is not linear in state and gradient, or not complete."""
+
+
+class DataError(InputError):
+    """Data that cannot be read or dealt to the agents."""
+
+
+class OutputError(InputError):
+    """A place where results cannot be written."""
+
+
+class UnknownNameError(InputError):
+    """A name that is not in the catalogue; the message names the nearest one."""
+
+
+class NoLimitError(NtkflowError, ArithmeticError):
+    """The trajectory has no limit as time goes to infinity; the message names the mode."""
+
+
+def refuse(name: str, expected: str, found: object, remedy: str = "", error: type[InputError] = InputError) -> NoReturn:
+    """Raise ``error`` in the one form that all messages share."""
+    advice = f"; {remedy}" if remedy else ""
+    raise error(f"{name}: expected {expected}, found {found}{advice}")
+
+
+def require(
+    holds: bool, name: str, expected: str, found: object, remedy: str = "", error: type[InputError] = InputError
+) -> None:
+    """Refuse unless ``holds``."""
+    if not holds:
+        refuse(name, expected, found, remedy, error)
+
+
+def require_count(name: str, value: Any, minimum: int = 1) -> int:
+    """A whole number that is at least ``minimum``."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    require(whole and int(value) >= minimum, name, f"a whole number >= {minimum}", repr(value))
+    return int(value)
+
+
+def require_number(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, open_low: bool = False
+) -> float:
+    """A finite real number in [low, high], or in (low, high] with ``open_low``."""
+    expected = f"a finite number in {'(' if open_low else '['}{low:g}, {high:g}]"
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        refuse(name, expected, repr(value))
+    number = float(value)
+    inside = math.isfinite(number) and low <= number <= high and not (open_low and number == low)
+    require(inside, name, expected, repr(number))
+    return number
+
+
+def nearest(value: str, choices: Iterable[str]) -> str:
+    """``"did you mean 'cycle'?"``, or the list of choices when nothing is near."""
+    names = sorted(choices)
+    close = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else "choose one of " + ", ".join(names)
+
+
+def plain_name(value: Any, separators: str, joiner: str) -> Any:
+    """A name as its catalogue spells it: no outer blanks, lower case, ``joiner`` for each of ``separators``."""
+    if not isinstance(value, str):
+        return value  # require_choice refuses it
+    return value.strip().lower().translate(dict.fromkeys(map(ord, separators), joiner))
+
+
+def require_choice(name: str, value: Any, choices: Iterable[str]) -> str:
+    """One of the names in ``choices``."""
+    known = list(choices)
+    if not isinstance(value, str) or value not in known:
+        refuse(name, "a known name", repr(value), nearest(str(value), known), UnknownNameError)
+    return value
+
+
+def require_array(name: str, array: Any, ndim: int | None = None, remedy: str = "") -> Any:
+    """A real floating array without NaN or infinity, of ``ndim`` dimensions when given."""
+    xp = namespace_or_none(array)
+    if xp is None:
+        refuse(name, "an array", type(array).__name__, remedy or "convert it with numpy.asarray first", ShapeError)
+    if ndim is not None:
+        require(array.ndim == ndim, name, f"{ndim} dimensions", f"shape {tuple(array.shape)}", remedy, ShapeError)
+    require(
+        is_real_floating(array),
+        name,
+        "real floating numbers",
+        f"dtype {array.dtype}",
+        remedy or "convert with astype(float)",
+    )
+    require(all_finite(array), name, "finite numbers", "NaN or infinity", remedy or "remove or replace those entries")
+    return array
+
+
+def require_shape(name: str, array: Any, shape: tuple[int, ...], remedy: str = "") -> Any:
+    """A real, finite floating array of exactly this shape."""
+    require_array(name, array, None, remedy)
+    require(tuple(array.shape) == shape, name, f"shape {shape}", f"shape {tuple(array.shape)}", remedy, ShapeError)
+    return array
