@@ -1,0 +1,139 @@
+"""A rule compiled to closures: one expression graph, evaluated under any meaning of ``gradient``.
+
+The same program steps the linear system (gradient is an array map), applies its state matrix
+(gradient without the constant) and trains the real network (gradient is the real one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+
+from ..errors import RuleError, require
+from ..notation import W, gradient, theta0
+
+Array = Any
+Map = Callable[[Array], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class _Context:
+    values: dict[Any, Array]  # symbols and gradient nodes that have been evaluated
+    mix: Map
+    gradient: Map
+    zero: Array
+
+
+Value = Callable[[_Context], Array]
+Action = Callable[[Array, _Context], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The update and the start of a rule, all scalars bound to numbers."""
+
+    blocks: tuple[sympy.Symbol, ...]
+    _updates: tuple[Value, ...]
+    _starts: tuple[Value, ...]
+
+    def update(self, state: tuple[Array, ...], mix: Map, gradient: Map) -> tuple[Array, ...]:
+        """The next value of every block, all right-hand sides reading the old ones."""
+        context = _Context(dict(zip(self.blocks, state, strict=True)), mix, gradient, 0.0 * state[0])
+        return tuple(value(context) for value in self._updates)
+
+    def start(self, theta_0: Array, mix: Map, gradient: Map) -> tuple[Array, ...]:
+        """The first value of every block when the parameters start at ``theta_0``."""
+        context = _Context({theta0: theta_0}, mix, gradient, 0.0 * theta_0)
+        return tuple(value(context) for value in self._starts)
+
+
+def compile_program(
+    update: Mapping[sympy.Symbol, sympy.Expr],
+    start: Mapping[sympy.Symbol, sympy.Expr],
+    lets: Mapping[sympy.Symbol, sympy.Expr],
+    numbers: Mapping[sympy.Symbol, float],
+) -> Program:
+    """Compile the expressions with every scalar symbol replaced by its number."""
+    bound_lets: dict[sympy.Symbol, Value] = {}
+    compiler = _Compiler(numbers, bound_lets)
+    for name, expr in lets.items():
+        bound_lets[name] = _once(name, compiler.value(expr))
+    blocks = tuple(update)
+    return Program(
+        blocks, tuple(compiler.value(update[b]) for b in blocks), tuple(compiler.value(start[b]) for b in blocks)
+    )
+
+
+@dataclass(frozen=True)
+class _Compiler:
+    numbers: Mapping[sympy.Symbol, float]
+    lets: Mapping[sympy.Symbol, Value]
+
+    def value(self, expr: sympy.Expr) -> Value:
+        """A closure for an expression that stands for a state."""
+        if isinstance(expr, sympy.Symbol):
+            return self.lets.get(expr) or (lambda context: context.values[expr])
+        if isinstance(expr, gradient):
+            inside = self.value(expr.args[0])
+            return _once(expr, lambda context: context.gradient(inside(context)))
+        if isinstance(expr, sympy.Add):
+            return _summed([self.value(term) for term in expr.args])
+        if isinstance(expr, sympy.Mul):
+            *left, state = expr.args
+            action, inner = self.action(sympy.Mul(*left)), self.value(state)
+            return lambda context: action(inner(context), context)
+        return lambda context: context.zero  # the only other state expression is the constant 0
+
+    def action(self, expr: sympy.Expr) -> Action:
+        """A closure for a polynomial in W."""
+        if expr == W:
+            return lambda x, context: context.mix(x)
+        if expr.is_commutative:
+            number = self._number(expr)
+            return (lambda x, context: x) if number == 1.0 else (lambda x, context: number * x)
+        if isinstance(expr, sympy.Add):
+            terms = [self.action(term) for term in expr.args]
+            return lambda x, context: sum((term(x, context) for term in terms[1:]), terms[0](x, context))
+        factors = [expr.args[0]] * int(expr.args[1]) if isinstance(expr, sympy.Pow) else list(expr.args)
+        return _chained([self.action(factor) for factor in factors])
+
+    def _number(self, expr: sympy.Expr) -> float:
+        number = expr.subs(self.numbers)
+        finite = bool(number.is_finite and number.is_real)
+        require(finite, f"the coefficient {expr}", "a finite real number", number, f"at {self.numbers}", RuleError)
+        return float(number)
+
+
+def _summed(terms: list[Value]) -> Value:
+    first, *rest = terms
+
+    def total(context: _Context) -> Array:
+        result = first(context)
+        for term in rest:
+            result = result + term(context)
+        return result
+
+    return total
+
+
+def _chained(actions: list[Action]) -> Action:
+    def chain(x: Array, context: _Context) -> Array:
+        for action in reversed(actions):
+            x = action(x, context)
+        return x
+
+    return chain
+
+
+def _once(key: Any, value: Value) -> Value:
+    """Evaluate once per pass: a gradient that two blocks share costs one backward pass."""
+
+    def remembered(context: _Context) -> Array:
+        if key not in context.values:
+            context.values[key] = value(context)
+        return context.values[key]
+
+    return remembered

@@ -1,0 +1,118 @@
+r"""How far a compressed prediction can be from the full linear system's (T12).
+
+With r̃ the compressed system's residual, the full system follows the compressed trajectory up to the
+neglected gradients δ_q = c_q (J_q − J̃_q)ᵀ r̃_q.  If ‖M‖₂ ≤ 1 nothing ever grows, and the error is at
+most η · left_out · ∫₀ᵗ ‖c∘r̃‖ dτ.  Otherwise the same rule is run with J = 0 and the largest neglected
+gradient as a constant input, which is an estimate.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from ._array import Array, namespace
+from .linearize import LinearizedModel
+from .operator import StateOperator
+from .propagators import Times, solve
+
+GRID = 48  # points a logarithmic grid adds, so that one late time is bounded as well as many
+
+
+def grid(operator: StateOperator, times: Times) -> Times:
+    """Each time once in increasing order; where an integral needs them and they are few, a logarithmic grid more."""
+    last = max(times.finite, default=0.0)
+    wanted = operator.model.left_out > 0 and _contracts(operator, times.flow) and last > 0 and len(times.finite) < GRID
+    extra = np.geomspace(min(1.0, last), last, GRID) if wanted else np.zeros(0)
+    if not times.flow:
+        extra = np.round(extra)
+    return Times(tuple(sorted({0.0, *times.values, *map(float, extra)})), times.flow)
+
+
+def left_out(operator: StateOperator, states: Array, times: Times) -> tuple[list[float], str]:
+    """A bound on the error by compression at every time, and whether it is rigorous or an estimate."""
+    sure = _contracts(operator, times.flow)
+    kind = "rigorous" if sure else "estimate"
+    if operator.model.left_out == 0.0:
+        return [0.0] * times.count, kind
+    finite = Times(tuple(times.finite), times.flow)
+    bound = (_integrated if sure else _surrogate)(operator, states[: finite.count, ...], finite)
+    return bound + [math.inf] * (times.count - finite.count), kind
+
+
+def _contracts(operator: StateOperator, flow: bool) -> bool:
+    """Whether the bound is a theorem here: no difference ever grows, and all gradients are taken at one Wᵏθ."""
+    factors = operator.factors
+    if factors is None or len(_trailing(operator)) > 1 or not factors.averaging:
+        return False
+    return factors.contracting_flow if flow else factors.contracting
+
+
+def _integrated(operator: StateOperator, states: Array, times: Times) -> list[float]:
+    r"""h·left_out·∫‖c∘r̃‖ at increasing times, from the states (T, 1, Q, p) there; h = η for DGD, ATC, CTA.
+
+    Between two times a, b the residual ρ = c∘r̃ is at most L v (τ − a) above its norm at a, and
+    L v (b − τ) above the one at b, where v = ‖ẋ(a)‖ (which only falls) and L = ‖cJ‖; the mean of the two
+    bounds integrates to Δ (‖ρ_a‖ + ‖ρ_b‖)/2 + L v Δ²/2, for the sum over iterations likewise (theory 12).
+    """
+    xp, model = namespace(states), operator.model
+    rho = operator.scale[None, :, None] * model.residual_at(_gradient_points(operator, states))
+    velocity = operator.apply(xp.permute_dims(states, (1, 2, 3, 0))) + operator.input[..., None]
+    sizes = _floats(xp.linalg.vector_norm(rho, axis=(1, 2)))
+    speeds = _floats(xp.linalg.vector_norm(velocity, axis=(0, 1, 2)))
+    lipschitz = (float(xp.max(operator.scale)) * operator.top) ** 0.5
+    total, sums = 0.0, [0.0]
+    for i, (a, b) in enumerate(itertools.pairwise(times.values)):
+        total += (b - a) * ((sizes[i] + sizes[i + 1]) / 2 + lipschitz * speeds[i] * (b - a) / 2)
+        sums.append(total)
+    strength = sum(abs(c) for word, c in operator.words.items() if "H" in word)
+    return [strength * model.left_out * value for value in sums]
+
+
+def _surrogate(operator: StateOperator, states: Array, times: Times) -> list[float]:
+    """The rule with J = 0 driven by a constant gradient of size c_q·left_out, times the largest residual so far."""
+    xp, model = namespace(states), operator.model
+    residual = xp.max(xp.linalg.vector_norm(model.residual_at(states[:, 0, :, :]), axis=2), axis=1)
+    loudest = itertools.accumulate(_floats(residual), max)
+    push = (operator.scale * model.left_out)[:, None, None]
+    idle = replace(operator, model=_without_network(model))
+    start = xp.stack(idle.program.start(xp.zeros_like(push), idle.mix, lambda _: push), axis=0)
+    drive = (idle.update(start, lambda _: push) - start)[..., 0]
+    response, _, _ = solve(idle, drive, times)
+    sizes = _floats(xp.linalg.vector_norm(response[:, 0, :, :], axis=(1, 2)))
+    return [size * loud for size, loud in zip(sizes, loudest, strict=True)]
+
+
+def _without_network(model: LinearizedModel) -> LinearizedModel:
+    """The same agents with one parameter each and J = 0."""
+    xp, J = namespace(model.jacobian), model.jacobian
+    return replace(
+        model,
+        jacobian=xp.zeros_like(J[:, :1, :1]),
+        residual=xp.zeros_like(J[:, :1, 0]),
+        start=xp.zeros_like(J[:, 0, :1]),
+        outputs=None,
+        basis=None,
+        test_jacobian=None,
+        test_outputs=None,
+    )
+
+
+def _trailing(operator: StateOperator) -> set[int]:
+    """The powers k for which the rule takes a gradient at Wᵏθ."""
+    return {len(word) - 1 - word.index("H") for word in operator.words if "H" in word}
+
+
+def _gradient_points(operator: StateOperator, states: Array) -> Array:
+    """Where the rule takes its gradient, as deviations (T, Q, p): θ, or Wᵏθ (CTA)."""
+    x, start = states[:, 0, :, :], operator.model.start[None, ...]
+    for _ in range(max(_trailing(operator), default=0)):
+        x = operator.W @ (x + start) - start
+    return x
+
+
+def _floats(values: Array) -> list[float]:
+    return [float(values[i]) for i in range(values.shape[0])]

@@ -1,0 +1,105 @@
+"""What every model offers, and the initialisation that they share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._array import Array, like, namespace, namespace_or_none
+from ..errors import ShapeError, refuse, require, require_array, require_count
+
+Pull = Callable[[Array], Array]
+
+
+class Model(ABC):
+    """f(x; θ) with its Jacobian: one parameter vector an agent, inputs (Q, D, N), outputs (Q, D, M)."""
+
+    n_inputs: int
+    n_outputs: int
+
+    @property
+    @abstractmethod
+    def n_parameters(self) -> int:
+        """P, the trainable parameters."""
+
+    @abstractmethod
+    def _draw(self, generator: np.random.Generator) -> np.ndarray:
+        """One random parameter vector (P,)."""
+
+    @abstractmethod
+    def _pullback(self, theta: Array, x: Array) -> tuple[Array, Pull]:
+        """Outputs (Q, D, M) and r ↦ Jᵀ r for θ (Q, P), r (Q, D, M) ↦ (Q, P)."""
+
+    @abstractmethod
+    def _jacobian(self, theta: Array, x: Array) -> Array:
+        """(Q, D, M, P) for θ (Q, P)."""
+
+    def init(
+        self, seed: int = 0, n_agents: int | None = None, *, synchronise: bool = False, other: Any = None
+    ) -> Array:
+        """Random parameters: (P,) shared by all agents, or (Q, P) drawn by each agent.
+
+        Parameters
+        ----------
+        seed : int
+            The draw is the same for the same seed.
+        n_agents : int, optional
+            Draw separately for so many agents.
+        synchronise : bool
+            After separate draws, all agents adopt the draw of largest norm, as a max-consensus
+            protocol lets them; gives (P,) again.
+        other : array, optional
+            An array whose library, dtype and device the result takes (default NumPy, float64).
+        """
+        generator = np.random.default_rng(require_count("seed", seed, 0))
+        if n_agents is None:
+            require(not synchronise, "synchronise", "n_agents to draw for", "none", "pass n_agents too")
+            theta = self._draw(generator)
+        else:
+            theta = np.stack([self._draw(generator) for _ in range(require_count("n_agents", n_agents))])
+            if synchronise:
+                theta = theta[np.argmax(np.linalg.norm(theta, axis=1))]
+        return theta if other is None else like(theta, require_array("other", other))
+
+    def __call__(self, theta: Array, x: Array) -> Array:
+        """f(x; θ), (Q, D, M)."""
+        return self._pullback(*self._checked(theta, x))[0]
+
+    def pullback(self, theta: Array, x: Array) -> tuple[Array, Pull]:
+        """F (Q, D, M) and the map r (Q, D, M) ↦ J_qᵀ r_q (Q, P), sharing one forward pass."""
+        return self._pullback(*self._checked(theta, x))
+
+    def jacobian(self, theta: Array, x: Array) -> Array:
+        """∂f/∂θ at every agent's inputs, (Q, n, P), n = D M rows sample-major, output fastest."""
+        theta, x = self._checked(theta, x)
+        return namespace(theta).reshape(
+            self._jacobian(theta, x), (x.shape[0], x.shape[1] * self.n_outputs, self.n_parameters)
+        )
+
+    def _checked(self, theta: Array, x: Array) -> tuple[Array, Array]:
+        """θ as (Q, P) and x as (Q, D, N)."""
+        require_array("x", x, 3, "pass the inputs of all agents as (Q, D, N)")
+        require_array("theta", theta)
+        require(
+            namespace_or_none(theta, x) is not None,
+            "theta and x",
+            "arrays of one library",
+            "two",
+            "convert one of them",
+        )
+        xp, Q, P = namespace(theta, x), x.shape[0], self.n_parameters
+        require(x.shape[2] == self.n_inputs, "x", f"{self.n_inputs} inputs", x.shape[2], error=ShapeError)
+        if tuple(theta.shape) == (P,):
+            theta = xp.broadcast_to(theta[None, :], (Q, P))
+        if tuple(theta.shape) != (Q, P):
+            refuse(
+                "theta",
+                f"shape ({P},) or ({Q}, {P})",
+                f"shape {tuple(theta.shape)}",
+                "draw it with model.init",
+                ShapeError,
+            )
+        return theta, x

@@ -1,0 +1,166 @@
+"""A rule, a mixing matrix and a linearised model as one affine map of the state, s⁺ = M s + b.
+
+States are arrays (blocks, Q, p) and never flattened; a trailing axis of columns is allowed
+everywhere, so that many states are mapped at the price of matrix products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import sympy
+
+from ._array import Array, namespace
+from .algorithms._program import Program
+from .algorithms._rule import Rule
+from .linearize import LinearizedModel
+from .notation import eta, theta
+from .structure import Factored, Parts, factored
+
+
+@dataclass(frozen=True, eq=False)
+class StateOperator:
+    """A = M − I, the start s₀ and the drive w = U(s₀) − s₀ of one linear system.
+
+    ``scale`` (Q,) has the factors c_q of the gradient; ``numbers`` the scalars that ``program`` was
+    bound to.
+    """
+
+    rule: Rule
+    program: Program
+    numbers: dict[sympy.Symbol, float]
+    W: Array
+    model: LinearizedModel
+    scale: Array
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(blocks, Q, p)."""
+        return (len(self.program.blocks), self.model.n_agents, self.model.jacobian.shape[2])
+
+    @property
+    def step_size(self) -> float:
+        """η."""
+        return self.numbers[eta]
+
+    @property
+    def size(self) -> int:
+        """The number of states, blocks·Q·p."""
+        blocks, Q, p = self.shape
+        return blocks * Q * p
+
+    @property
+    def cost(self) -> float:
+        """Rough seconds that one application of A takes."""
+        blocks, Q, p = self.shape
+        return blocks * (4e-5 + 1e-9 * Q * p * min(p, 2 * self.model.jacobian.shape[1]) + 4e-9 * Q * p)
+
+    def mix(self, x: Array) -> Array:
+        """W along the agents' axis of (Q, p, ...)."""
+        xp = namespace(x)
+        return xp.reshape(self.W @ xp.reshape(x, (x.shape[0], -1)), x.shape)
+
+    @cached_property
+    def weighted_jacobian(self) -> Array:
+        """√c_q J_q, (Q, n, p): with it every agent has the same factor, the step size."""
+        return self.model.jacobian * (self.scale**0.5)[:, None, None]
+
+    @cached_property
+    def gram(self) -> Array:
+        """Ψ_q = c_q J_qᵀ J_q, (Q, p, p)."""
+        J = self.weighted_jacobian
+        return namespace(J).matrix_transpose(J) @ J
+
+    @cached_property
+    def hessian(self) -> Callable[[Array], Array]:
+        """Ψ x for (Q, p, k), through Ψ itself where it is smaller than J."""
+        _, n, p = self.model.jacobian.shape
+        if p <= 2 * n:
+            return lambda x: self.gram @ x
+        J = self.weighted_jacobian
+        return lambda x: namespace(J).matrix_transpose(J) @ (J @ x)
+
+    @cached_property
+    def words(self) -> dict[tuple[str, ...], float]:
+        """M of a one-block rule as {word in W and H: number}."""
+        return {word: float(c.subs(self.numbers)) for word, c in self.rule.words[theta].get(theta, {}).items()}
+
+    @cached_property
+    def factors(self) -> Factored | None:
+        """The factors of M, where the rule's words have such a structure."""
+        if self.shape[0] > 1:
+            return None
+        left_out = self.model.left_out * float(namespace(self.scale).max(self.scale)) ** 0.5
+        return factored(self.words, Parts(self.W, self.weighted_jacobian, self.top, left_out))
+
+    @cached_property
+    def top(self) -> float:
+        """max_q λ_max(c_q J_qᵀJ_q), of the compressed model."""
+        xp, J = namespace(self.W), self.weighted_jacobian
+        small = self.gram if J.shape[2] <= J.shape[1] else J @ xp.matrix_transpose(J)
+        return max(float(xp.max(xp.linalg.eigvalsh(small))), 0.0)
+
+    def gradient_of(self, residual: Array) -> Array:
+        """c_q J_qᵀ r_q for residuals (Q, n), as (Q, p, 1)."""
+        J = self.model.jacobian
+        return namespace(J).matrix_transpose(J) @ (self.scale[:, None] * residual)[:, :, None]
+
+    def affine_gradient(self, residual: Array, origin: Array) -> Callable[[Array], Array]:
+        """X ↦ Ψ (x − origin) + c Jᵀ residual, the gradient of the linearised loss."""
+        constant = self.gradient_of(residual)
+        return lambda x: self.hessian(x - origin) + constant
+
+    def update(self, state: Array, gradient: Callable[[Array], Array]) -> Array:
+        """The rule's next state, (blocks, Q, p, k) to the same."""
+        new = self.program.update(tuple(state[i, ...] for i in range(state.shape[0])), self.mix, gradient)
+        return namespace(state).stack(new, axis=0)
+
+    def apply(self, state: Array) -> Array:
+        """A s = (M − I) s for states (blocks, Q, p) or (blocks, Q, p, k)."""
+        columns = state if state.ndim == 4 else state[..., None]
+        image = self.update(columns, self.hessian) - columns
+        return image if state.ndim == 4 else image[..., 0]
+
+    @cached_property
+    def gradient(self) -> Callable[[Array], Array]:
+        """The gradient of the linearised loss at parameters (Q, p, k)."""
+        return self.affine_gradient(self.model.residual, self.model.start[..., None])
+
+    @cached_property
+    def start(self) -> Array:
+        """s₀ (blocks, Q, p): the parameters' offsets, the auxiliary blocks as the rule starts them."""
+        xp = namespace(self.W)
+        blocks = self.program.start(self.model.start[..., None], self.mix, self.gradient)
+        return xp.stack(blocks, axis=0)[..., 0]
+
+    @cached_property
+    def drive(self) -> Array:
+        """W = U(s₀) − s₀ = A s₀ + b, the first update (blocks, Q, p); every answer is s₀ + g_t(A) w."""
+        return self._moved(self.start)
+
+    @cached_property
+    def origin(self) -> Array:
+        """The parameters' offsets with every auxiliary block at zero: where deviations count from."""
+        xp = namespace(self.W)
+        theta = self.model.start
+        return xp.stack([theta] + [xp.zeros_like(theta)] * (self.shape[0] - 1), axis=0)
+
+    @cached_property
+    def input(self) -> Array:
+        """U (blocks, Q, p) of ẋ = A x + u, x = (θ − θ(0), auxiliary blocks)."""
+        return self._moved(self.origin)
+
+    def input_of(self, residual: Array) -> Array:
+        """B e: what residuals e (Q, n) add to u."""
+        xp = namespace(self.W)
+        zero = xp.zeros_like(self.origin)[..., None]
+        return self.update(zero, self.affine_gradient(residual, 0.0))[..., 0]
+
+    def output_of(self, state: Array) -> Array:
+        """C x: what a deviation (blocks, Q, p) adds to the outputs, (Q, n)."""
+        return (self.model.jacobian @ state[0, :, :, None])[..., 0]
+
+    def _moved(self, state: Array) -> Array:
+        return self.update(state[..., None], self.gradient)[..., 0] - state

@@ -1,0 +1,86 @@
+"""ẋ = A x + w and x⁺ = x + A x + w from x = 0, for one plain matrix."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+
+from .._array import Array, expm1, eye, namespace, norm, power1, zeros
+from ..errors import NoLimitError
+from ._question import Times
+
+WALK = 20  # so many single steps cost about as much as one product of matrices of that size
+DECAYED, GROWN, DOUBLINGS = 1e-6, 1e30, 60
+
+
+def propagated(A: Array, w: Array, times: Times) -> list[Array]:
+    """x(t) in the order of the times: the exponential of [[A, w], [0, 0]], from one time to the next."""
+    xp = namespace(A)
+    state = xp.concat([xp.zeros_like(w), xp.ones((1,), dtype=w.dtype, device=w.device)])
+    stepper = _Stepper(_augmented(A, w), times.flow)
+    found: dict[float, Array] = {}
+    for before, t in itertools.pairwise([0.0, *times.finite]):
+        state = stepper.advance(state, t - before)
+        found[t] = state[:-1]
+    if math.isinf(times.horizon):
+        found[math.inf] = limit(A, w, flow=times.flow)
+    return [found[t] for t in times.values]
+
+
+def limit(A: Array, w: Array, *, flow: bool) -> Array:
+    """−A⁻¹ w, after repeated squaring has shown that every mode of the propagator dies out."""
+    xp = namespace(A)
+    kind = "flow" if flow else "iteration"
+    if not A.shape[0] or norm(w) == 0:
+        return xp.zeros_like(w)
+    if int(xp.linalg.matrix_rank(A)) < A.shape[0]:
+        raise NoLimitError(
+            f"the {kind} has no limit: a mode with eigenvalue {int(not flow)} is driven and grows like t"
+        )
+    E = eye(A.shape[0], A) + (expm1(A) if flow else A)
+    size, doublings = norm(E), 0
+    while DECAYED <= size <= GROWN and doublings < DOUBLINGS:
+        E, doublings = E @ E, doublings + 1
+        size = norm(E)
+    if size < DECAYED:
+        return -xp.linalg.solve(A, w[:, None])[:, 0]
+    modulus = size ** (0.5**doublings) if math.isfinite(size) else math.inf
+    raise NoLimitError(
+        f"the {kind} has no limit: a mode that grows {modulus:.9g} times per iteration does not decay; "
+        "take a smaller step size or finite times"
+    )
+
+
+def distinct_gaps(times: Times) -> set[float]:
+    """The gaps between the times, those equal but for rounding taken as one."""
+    return {_rounded(b - a) for a, b in itertools.pairwise([0.0, *times.finite])}
+
+
+def _rounded(gap: float) -> float:
+    return float(f"{gap:.13g}")
+
+
+def _augmented(A: Array, w: Array) -> Array:
+    xp = namespace(A)
+    top = xp.concat([A, w[:, None]], axis=1)
+    return xp.concat([top, zeros((1, top.shape[1]), A)], axis=0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Stepper:
+    """Advances [x; 1] by a gap, remembering the propagator (less I) of every gap seen."""
+
+    generator: Array
+    flow: bool
+    known: dict[float, Array] = field(default_factory=dict)
+
+    def advance(self, state: Array, gap: float) -> Array:
+        if not self.flow and gap * WALK <= self.generator.shape[0]:
+            for _ in range(int(gap)):
+                state = state + self.generator @ state
+            return state
+        key = _rounded(gap)
+        if key not in self.known:
+            self.known[key] = expm1(gap * self.generator) if self.flow else power1(self.generator, int(gap))
+        return state + self.known[key] @ state

@@ -1,0 +1,94 @@
+"""The safe route: any rule, through dense matrices, restricted to the range of A.
+
+Rules with memory (trackers, exact methods) have structural eigenvalues 1, sometimes in Jordan blocks;
+an exponential of A itself then loses every digit at long times.  The drive lies in the range of A, so
+everything happens there, where A acts as UᵀAU; when that is singular again, the same is done again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .._array import Array, eps, eye, like, namespace, norm
+from ..operator import StateOperator
+from ._matrix import distinct_gaps, propagated
+from ._question import Times, overflow_to_inf
+
+NEGLIGIBLE = 1e4  # a part of the drive below this times eps is rounding
+RANK_SLACK = 4.0
+BOUNDED = 1e2  # a stable x is about w/σ_min at most; what grows far beyond it does not forget its errors
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """A restricted to where the drive moves the state: frame (N, r), A (r, r), w (r,)."""
+
+    operator: StateOperator
+
+    name = "dense"
+
+    @staticmethod
+    def accepts(operator: StateOperator, times: Times) -> bool:
+        """Everything."""
+        return True
+
+    @staticmethod
+    def cost(operator: StateOperator, times: Times) -> float:
+        """Rough seconds: one SVD, and an exponential or a power for every distinct gap."""
+        N = operator.size
+        squarings = 12 + math.log2(1 + min(times.horizon, 1e12))
+        gaps = len(distinct_gaps(times))
+        return 1e-3 + 1e-9 * N**3 + gaps * (2e-4 + 5e-11 * N**3 * squarings) + 1e-9 * N * N * times.count
+
+    @classmethod
+    def prepare(cls, operator: StateOperator, times: Times) -> Dense:
+        """Nothing that does not depend on the drive."""
+        return cls(operator)
+
+    def apply(self, times: Times, w: Array) -> tuple[Array, Array]:
+        """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
+        xp = namespace(w)
+        flat = xp.reshape(w, (-1,))
+        A = self.matrix()
+        frame, inner, drive, slowest = _restricted(A, flat)
+        states = xp.stack(propagated(inner, drive, times)) @ frame.T
+        sizes = xp.linalg.vector_norm(xp.where(xp.isfinite(states), states, xp.zeros_like(states)), axis=1)
+        met = {t: float(sizes[i]) for i, t in enumerate(times.values)}
+        # entries of A are off by eps·‖A‖, which a mode feels for as long as it lives
+        largest = [max(size for s, size in met.items() if s <= t) for t in times.values]
+        bounded = max(largest) * slowest <= BOUNDED * norm(w)
+        lived = [min(t, 1.0 / slowest) if slowest and bounded else t for t in times.values]
+        rate = 8.0 * eps(w)
+        rounding = [rate * (1.0 + life * norm(inner)) * top for life, top in zip(lived, largest, strict=True)]
+        rounding = like(rounding, w)
+        return overflow_to_inf(xp.reshape(states, (times.count, *w.shape))), rounding
+
+    def matrix(self) -> Array:
+        """A as one (N, N) matrix, states ordered by block, agent, coordinate."""
+        xp = namespace(self.operator.W)
+        N = self.operator.size
+        identity = eye(N, self.operator.W)
+        return xp.reshape(self.operator.apply(xp.reshape(identity, (*self.operator.shape, N))), (N, N))
+
+
+def _restricted(A: Array, w: Array) -> tuple[Array, Array, Array, float]:
+    """An orthonormal frame F of an invariant subspace that holds w, with FᵀAF, Fᵀw and σ_min(FᵀAF).
+
+    Each pass keeps the range of A; it ends when A is invertible there, or when the drive points out
+    of the range and must ramp (σ_min is then 0).
+    """
+    xp = namespace(A)
+    frame = eye(A.shape[0], A)
+    drive_size = norm(w)
+    while A.shape[0]:
+        U, s, _ = xp.linalg.svd(A)
+        rank = int(xp.count_nonzero(s > RANK_SLACK * A.shape[0] * eps(A) * float(s[0])))
+        if rank == A.shape[0]:
+            return frame, A, w, float(s[-1])
+        U = U[:, :rank]
+        inside = U.T @ w
+        if norm(w - U @ inside) > NEGLIGIBLE * eps(A) * drive_size:
+            return frame, A, w, 0.0
+        frame, A, w = frame @ U, U.T @ A @ U, inside
+    return frame, A, w, 0.0

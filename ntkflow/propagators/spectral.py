@@ -1,0 +1,119 @@
+"""Closed form through the singular values of a factor: DGD, ATC, CTA and every rule of their shape.
+
+y = σ² for the singular values σ of G, I − Y X = GᵀG (see `ntkflow.structure`).  The factor keeps the
+slow modes to full relative accuracy; the eigenvalues of A would lose them, and with them t = ∞.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .._array import Array, eps, like, namespace, zeros
+from ..errors import NoLimitError
+from ..operator import StateOperator
+from ..structure import Factored
+from ._filter import gain, gain_slope
+from ._question import Times, overflow_to_inf
+
+QUICK_SIZE = 400  # beyond it, short horizons take the eigenvalues of GᵀG, three times cheaper
+QUICK_HORIZON = 1e3  # ... whose error grows like eps·t
+
+
+@dataclass(frozen=True, eq=False)
+class Spectral:
+    """A prepared engine: modes of Y X, and the maps into and out of them."""
+
+    factors: Factored
+    y: Array  # (N,) = 1 − eigenvalues of Y X; exactly 0 for modes that never move
+    modes: Array  # (N, N), a mode a row
+    sharp: bool  # singular values of the factor, or only eigenvalues
+    shape: tuple[int, ...]
+
+    name = "spectral"
+
+    @staticmethod
+    def accepts(operator: StateOperator, times: Times) -> bool:
+        """Whether the rule's words have the structure."""
+        return operator.factors is not None
+
+    @staticmethod
+    def cost(operator: StateOperator, times: Times) -> float:
+        """Rough seconds on one core or two."""
+        N = operator.size
+        quick = N > QUICK_SIZE and times.horizon <= QUICK_HORIZON
+        return 1e-3 + N**3 * (2.5e-10 if quick else 1e-9) + 1e-9 * N * N * times.count
+
+    @classmethod
+    def prepare(cls, operator: StateOperator, times: Times) -> Spectral:
+        """One decomposition serves every time, flow and iteration."""
+        factors = operator.factors
+        if factors is None:
+            raise TypeError("the rule has no factor; ask accepts first")
+        xp = namespace(factors.G)
+        sharp = operator.size <= QUICK_SIZE or times.horizon > QUICK_HORIZON
+        if sharp:
+            G = factors.G if factors.G.shape[0] <= factors.G.shape[1] else xp.linalg.qr(factors.G)[1]
+            if G.shape[0] < G.shape[1]:  # a null mode must be there to be held at rest
+                missing = zeros((G.shape[1] - G.shape[0], G.shape[1]), G)
+                G = xp.concat([G, missing], axis=0)
+            _, s, modes = xp.linalg.svd(G, full_matrices=False)
+            y, noise = s * s, (8 * eps(s) * float(s[0])) ** 2
+        else:
+            y, columns = xp.linalg.eigh(factors.G.T @ factors.G)
+            modes, noise = columns.T, 8 * eps(y) * float(xp.max(y))
+        return cls(factors, xp.where(y > noise, y, xp.zeros_like(y)), modes, sharp, operator.shape)
+
+    def apply(self, times: Times, w: Array) -> tuple[Array, Array]:
+        """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
+        xp = namespace(w)
+        flat = xp.reshape(w, (-1,))
+        X, Y = self.factors.X, self.factors.Y
+        inner = self.modes @ (flat if Y is None else Y @ flat)
+        # w lies in the range of A, so modes at rest get no drive but rounding: hold them exactly
+        moving = xp.astype(self.y > 0, w.dtype)
+        inner = inner * moving
+        filter_ = gain if Y is None else gain_slope
+        gains = xp.stack(
+            [self._limit_checked(t, filter_(t, self.y, flow=times.flow), inner, times) for t in times.values]
+        )
+        gains = xp.where(inner[None, :] == 0, xp.zeros_like(gains), gains)  # no drive, no motion: not 0·∞
+        coefficients = gains * inner[None, :]
+        states = coefficients @ self.modes
+        if X is not None:
+            at_zero = [_gain_at_minus_one(t, times.flow) for t in times.values]
+            states = states @ X.T + like(at_zero, w)[:, None] * flat[None, :]
+        rounding = self._rounding(times, coefficients)
+        return overflow_to_inf(xp.reshape(states, (times.count, *self.shape))), rounding
+
+    def _limit_checked(self, time: float, gains: Array, inner: Array, times: Times) -> Array:
+        if not math.isinf(time) or times.flow:
+            return gains
+        xp = namespace(inner)
+        scale = float(xp.max(xp.abs(inner))) if inner.shape[0] else 0.0
+        loud = (self.y >= 2.0) & (xp.abs(inner) > 1e3 * eps(inner) * scale)
+        if bool(xp.any(loud)):
+            worst = 1.0 - float(xp.max(xp.where(loud, self.y, xp.zeros_like(self.y))))
+            raise NoLimitError(f"the iteration has no limit: its mode with eigenvalue {worst:.6g} does not decay; "
+                               "take a smaller step size or finite times")  # fmt: skip
+        return xp.where(self.y >= 2.0, xp.zeros_like(gains), gains)
+
+    def _rounding(self, times: Times, coefficients: Array) -> Array:
+        """First-order model: an error of a few eps·σ_max in every σ, through dg/dσ, and in every product."""
+        xp = namespace(coefficients)
+        y = xp.where(self.y > 0, self.y, xp.ones_like(self.y))
+        top = float(xp.max(self.y)) if self.y.shape[0] else 0.0
+        relative = (top / y) ** (0.5 if self.sharp else 1.0)
+        bounded = [xp.clip(min(t, 1e300) * y, 0.0, 1.0) for t in times.values]
+        weight = 1.0 + 4.0 * xp.stack(bounded) * relative[None, :]
+        size = xp.linalg.vector_norm(
+            xp.where(xp.isfinite(coefficients), coefficients, xp.zeros_like(y)[None, :]) * weight, axis=1
+        )
+        return 4.0 * eps(y) * y.shape[0] ** 0.5 * size
+
+
+def _gain_at_minus_one(time: float, flow: bool) -> float:
+    """g_t at z = −1, where Y X has the eigenvalue 0."""
+    if flow:
+        return -math.expm1(-time)
+    return 0.0 if time == 0 else 1.0

@@ -1,0 +1,182 @@
+"""A whole experiment as one object: prediction and real training of one design."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+from ._array import Array, namespace
+from .algorithms import Rule, get
+from .datasets import Dataset
+from .errors import InputError, ShapeError, refuse, require, require_array, require_count
+from .linearize import LinearizedModel
+from .models import Model
+from .results import Trajectory
+from .systems import LinearSystem
+from .training import Network, train
+
+
+class Study:
+    r"""Agents, a network, data and an algorithm: predict it, train it, compare.
+
+    Parameters
+    ----------
+    W : (Q, Q)
+        Mixing matrix; None for rules without a graph.
+    model : Model
+        What every agent trains, e.g. ``models.MLP([2, 256, 1])``.
+    theta0 : (P,) or (Q, P)
+        Where the agents start.
+    data : Dataset
+        Inputs and targets of every agent.
+    algorithm : str or Rule
+        A catalogue name or a rule of your own.
+    step_size : float
+        η.
+    normalization : str or (Q,) array
+        See `ntkflow.normalization`.
+    test_inputs : (m, N), optional
+        Where ``Trajectory.test_outputs`` is wanted.
+    **parameters : float
+        The rule's own numbers by name.
+
+    Examples
+    --------
+    >>> import ntkflow as nf
+    >>> data = nf.datasets.half_moons(n_agents=4, n_samples=20, noise=0.1, seed=0)
+    >>> model = nf.models.MLP([2, 64, 1])
+    >>> W = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
+    >>> study = nf.Study(W, model, model.init(seed=0), data, "dgd", step_size=1e-3, normalization="sum")
+    >>> predicted, observed = study.predict(steps=50), study.train(steps=50)
+    >>> bool(abs(predicted.loss - observed.loss).max() < 0.01 * observed.loss[0].max())
+    True
+    """
+
+    def __init__(
+        self,
+        W: Array | None,
+        model: Model,
+        theta0: Array,
+        data: Dataset,
+        algorithm: str | Rule = "dgd",
+        step_size: float = 1e-4,
+        normalization: Any = "per_agent",
+        test_inputs: Array | None = None,
+        **parameters: float,
+    ) -> None:
+        _require_fit(model, theta0, data)
+        self.W, self.model, self.theta0, self.data = W, model, theta0, data
+        self.algorithm, self.step_size, self.normalization = get(algorithm), step_size, normalization
+        self.test_inputs, self.parameters = test_inputs, parameters
+        self._shared: dict[bool, LinearizedModel] = {}
+        if W is not None:
+            Q, found = data.n_agents, tuple(getattr(W, "shape", ()))
+            require(
+                found == (Q, Q), "W", f"shape ({Q}, {Q}) for the agents in data", f"shape {found}", error=ShapeError
+            )
+
+    def using(self, **changes: Any) -> Study:
+        """The same study with some arguments changed; Jacobians and their compression are reused where they can be.
+
+        >>> # study.using(algorithm="atc", step_size=2e-4)
+        """
+        known = {
+            "W": self.W, "model": self.model, "theta0": self.theta0, "data": self.data,
+            "algorithm": self.algorithm, "step_size": self.step_size,
+            "normalization": self.normalization, "test_inputs": self.test_inputs,
+        }  # fmt: skip
+        kept = self.parameters if get(changes.get("algorithm", self.algorithm)) is self.algorithm else {}
+        study = Study(**{**known, **kept, **changes})
+        if not {"model", "theta0", "data", "test_inputs"} & set(changes):
+            study._shared = self._shared
+        return study
+
+    @property
+    def linearized(self) -> LinearizedModel:
+        """The network linearised where the agents start, computed once."""
+        absolute = self.algorithm.moves_consensus
+        if absolute not in self._shared:
+            self._shared[absolute] = self._linearize(absolute)
+        return self._shared[absolute]
+
+    @cached_property
+    def system(self) -> LinearSystem:
+        """The linear system of this design."""
+        return LinearSystem(
+            self.algorithm, self.W, self.linearized, self.step_size, self.normalization, **self.parameters
+        )
+
+    @cached_property
+    def network(self) -> Network:
+        """The real network of every agent."""
+        xp = namespace(self.theta0)
+        shape = (self.data.n_agents, self.model.n_parameters)
+        return Network(self.model, self.data, xp.broadcast_to(self.theta0, shape))
+
+    def predict(
+        self, steps: int | None = None, times: Any = None, *, flow: bool = False, method: str = "auto"
+    ) -> Trajectory:
+        """Closed form at k = 0 … ``steps``, or at the given ``times``; the iteration, or with ``flow`` the flow."""
+        if (steps is None) == (times is None):
+            refuse(
+                "predict",
+                "either steps or times",
+                "both" if steps is not None else "neither",
+                "e.g. predict(steps=200)",
+            )
+        asked = range(require_count("steps", steps, 0) + 1) if times is None else times
+        return self.system.flow(asked, method) if flow else self.system.iterate(asked, method)
+
+    def train(self, steps: int, progress: Callable[[int], None] | None = None) -> Trajectory:
+        """The real training at k = 0 … ``steps``, by the same rule expression."""
+        system = self.system
+        return train(self.network, system.rule, system._numbers, system.mixing, system._scale, steps, progress)
+
+    def _linearize(self, absolute: bool) -> LinearizedModel:
+        theta, x, network = self.network.theta0, self.data.x, self.network
+        xp = namespace(theta)
+        start = theta if absolute else theta - xp.mean(theta, axis=0, keepdims=True)
+        together = self.theta0.ndim == 1 and not absolute
+        extra: dict[str, Any] = {}
+        if self.test_inputs is not None:
+            require_array("test_inputs", self.test_inputs, 2, "pass the test inputs as (m, N)")
+            points = xp.broadcast_to(self.test_inputs[None, :, :], (theta.shape[0], *self.test_inputs.shape))
+            extra["test_jacobian"] = self.model.jacobian(theta, points)
+            extra["test_outputs"] = xp.reshape(self.model(theta, points), (theta.shape[0], -1))
+        return LinearizedModel.from_jacobian(
+            self.model.jacobian(theta, x),
+            network.residual,
+            n_outputs=self.model.n_outputs,
+            n_samples=self.data.n_samples,
+            outputs=network.outputs,
+            start=None if together else start,
+            **extra,
+        )
+
+
+def _require_fit(model: Model, theta0: Array, data: Dataset) -> None:
+    if not isinstance(model, Model):
+        refuse(
+            "model",
+            "a model of ntkflow.models",
+            type(model).__name__,
+            "or linearise it yourself: LinearizedModel.from_jacobian",
+        )
+    if not isinstance(data, Dataset):
+        refuse("data", "a Dataset", type(data).__name__, "make one with datasets.from_arrays")
+    require_array("theta0", theta0)
+    Q, P = data.n_agents, model.n_parameters
+    fits = tuple(theta0.shape) in ((P,), (Q, P))
+    require(
+        fits,
+        "theta0",
+        f"shape ({P},) or ({Q}, {P})",
+        f"shape {tuple(theta0.shape)}",
+        "draw it with model.init",
+        ShapeError,
+    )
+    N, M = data.x.shape[2], data.y.shape[2]
+    match = (model.n_inputs, model.n_outputs) == (N, M)
+    require(match, "data", f"{model.n_inputs} inputs and {model.n_outputs} outputs, as the model has", f"{N} and {M}",
+            error=InputError)  # fmt: skip

@@ -1,0 +1,264 @@
+"""The linear system of an algorithm on a network: its operators and its trajectories in closed form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+from typing import Any
+
+from . import bounds
+from ._array import Array, eps, eye, like, namespace, overflow_allowed, zeros
+from .algorithms import Rule, get
+from .errors import MixingError, refuse, require, require_number
+from .linearize import LinearizedModel
+from .normalization import gradient_scale
+from .operator import StateOperator
+from .propagators import Times, solve
+from .results import Trajectory
+from .weights import MixingAudit, audit, require_mixing
+
+DENSE_LIMIT = 20_000  # states; beyond it A alone would take more than 3 GB
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMap:
+    """A linear map that is applied and never formed: ``A @ x`` or ``A(x)``."""
+
+    apply: Callable[[Array], Array]
+    domain: tuple[int, ...]
+    codomain: tuple[int, ...]
+
+    def __call__(self, x: Array) -> Array:
+        require(tuple(x.shape) == self.domain, "operand", f"shape {self.domain}", f"shape {tuple(x.shape)}")
+        return self.apply(x)
+
+    def __matmul__(self, x: Array) -> Array:
+        return self(x)
+
+
+class LinearSystem:
+    r"""ẋ = A x + u (flow) and x⁺ = x + A x + u (iteration), derived from an update rule.
+
+    The state x has the shape (blocks, Q, p): θ − θ(0), then the rule's auxiliary blocks as they are.
+    A = M − I, u = B e₀ (+ what starting apart adds), outputs f = f₀ + C x
+    (arXiv 2409.15267, eqs. 12a–c; theory T1, T11).
+
+    Parameters
+    ----------
+    algorithm : str or Rule
+        A catalogue name ("dgd", "atc", ...) or a rule of your own.
+    W : (Q, Q)
+        Mixing matrix, rows summing to 1; taken to the model's library and device.  None for rules
+        without a graph.
+    model : LinearizedModel
+        Residuals and Jacobians of all agents.
+    step_size : float
+        η > 0, the one scalar outside the gradient.
+    normalization : str or (Q,) array
+        The factor c_q of the gradient, see `ntkflow.normalization`.
+    **parameters : float
+        The rule's own numbers by name, e.g. ``momentum=0.9``.
+
+    Raises
+    ------
+    MixingError, InputError, UnknownNameError
+        See the message: name, expected, found, remedy.
+
+    Notes
+    -----
+    Trajectories work on the compressed model (`LinearizedModel.compact`), `dense` on the one given.
+
+    Examples
+    --------
+    >>> import numpy as np, ntkflow as nf
+    >>> J = np.random.default_rng(0).normal(size=(4, 3, 10))
+    >>> lin = nf.LinearizedModel.from_jacobian(J, np.ones((4, 3)))
+    >>> system = nf.LinearSystem("atc", np.full((4, 4), 0.25), lin, step_size=0.05)
+    >>> system.flow([0.0, 10.0, np.inf]).loss.shape
+    (3, 4)
+    >>> A, B, C, D = system.dense()
+    >>> A.shape, B.shape, C.shape, D.shape
+    ((40, 40), (40, 12), (12, 40), (12, 12))
+    """
+
+    def __init__(
+        self,
+        algorithm: str | Rule,
+        W: Array | None,
+        model: LinearizedModel,
+        step_size: float,
+        normalization: Any = "per_agent",
+        **parameters: float,
+    ) -> None:
+        self.rule = get(algorithm)
+        if not isinstance(model, LinearizedModel):
+            refuse("model", "a LinearizedModel", type(model).__name__, "make one with LinearizedModel.from_jacobian")
+        self.model = model
+        self.step_size = require_number("step_size", step_size, 0.0, open_low=True)
+        self.normalization = normalization
+        self.parameters = parameters
+        self.mixing = _mixing(self.rule, W, model)
+        if self.rule.moves_consensus and not model.absolute:
+            why = f"rule {self.rule.name!r} acts on the parameters themselves (weight decay?)"
+            refuse("model", "a start in absolute coordinates", "none", f"{why}; pass start= when linearising")
+        self._numbers = self.rule.numbers(self.step_size, parameters)
+        self._program = self.rule.bind(self._numbers)
+        self._scale = gradient_scale(normalization, model.n_samples, model.n_outputs)
+
+    @cached_property
+    def full(self) -> StateOperator:
+        """The operators on the model as it was given."""
+        return self._operator(self.model)
+
+    @cached_property
+    def compact(self) -> StateOperator:
+        """The operators on the compressed model, where trajectories are computed."""
+        return self.full if self.model.compressed else self._operator(self.model.compact)
+
+    @property
+    def A(self) -> LinearMap:
+        """The state matrix M − I as an operator on (blocks, Q, p)."""
+        return LinearMap(self.full.apply, self.full.shape, self.full.shape)
+
+    @property
+    def B(self) -> LinearMap:
+        """Residuals (Q, n) to the input's part of u; the step size and W's factor are in it."""
+        return LinearMap(self.full.input_of, tuple(self.model.residual.shape), self.full.shape)
+
+    @property
+    def C(self) -> LinearMap:
+        """States to output deviations (Q, n)."""
+        return LinearMap(self.full.output_of, self.full.shape, tuple(self.model.residual.shape))
+
+    @property
+    def u(self) -> Array:
+        """The constant input, (blocks, Q, p)."""
+        return self.full.input
+
+    @property
+    def x0(self) -> Array:
+        """The first state, (blocks, Q, p): zero but for auxiliary blocks (DIGing's y₀ is a gradient)."""
+        return self.full.start - self.full.origin
+
+    @cached_property
+    def audit(self) -> MixingAudit:
+        """Every property of W that a theorem may ask for, with its measured value."""
+        return audit(self.mixing)
+
+    def flow(self, times: Any, method: str = "auto") -> Trajectory:
+        """The gradient flow at exactly these times (in iterations, any order, inf allowed), in closed form."""
+        return self._trajectory(Times(_times("times", times), True), method)
+
+    def iterate(self, steps: Any, method: str = "auto") -> Trajectory:
+        """The iteration after exactly these numbers of updates (any order, inf allowed), in closed form."""
+        counts = _times("steps", steps)
+        whole = all(math.isinf(k) or k == int(k) for k in counts)
+        require(whole, "steps", "whole numbers", counts, "use flow(times) for times in between")
+        return self._trajectory(Times(counts, False), method)
+
+    def dense(self) -> tuple[Array, Array, Array, Array]:
+        """(A, B, C, D) as plain matrices; states ordered by block, agent, parameter.  Small systems only."""
+        operator, xp = self.full, namespace(self.mixing)
+        N, (Q, n) = operator.size, self.model.residual.shape
+        require(
+            N <= DENSE_LIMIT,
+            "dense",
+            f"at most {DENSE_LIMIT} states",
+            N,
+            "compress the model, or use A, B, C as operators",
+        )
+        states = xp.reshape(eye(N, self.mixing), (*operator.shape, N))
+        residuals = xp.reshape(eye(Q * n, self.mixing), (Q * n, Q, n))
+        A = xp.reshape(operator.apply(states), (N, N))
+        B = xp.stack([xp.reshape(operator.input_of(residuals[i, ...]), (N,)) for i in range(Q * n)], axis=1)
+        C = xp.reshape(self.model.jacobian @ states[0, ...], (Q * n, N))
+        return A, B, C, zeros((Q * n, Q * n), A)
+
+    def _operator(self, model: LinearizedModel) -> StateOperator:
+        return StateOperator(self.rule, self._program, self._numbers, self.mixing, model, self._scale)
+
+    def _trajectory(self, times: Times, method: str) -> Trajectory:
+        with overflow_allowed():
+            return self._solved(times, method)
+
+    def _solved(self, times: Times, method: str) -> Trajectory:
+        operator, xp = self.compact, namespace(self.mixing)
+        asked = bounds.grid(operator, times)
+        moved, rounding, engine = solve(operator, operator.drive, asked, method)
+        states = moved + (operator.start - operator.origin)[None, ...]
+        left_out, kind = bounds.left_out(operator, states, asked)
+        known = xp.all(xp.isfinite(xp.reshape(states, (asked.count, -1))), axis=1)
+        bound = xp.where(known, like(left_out, states) + rounding, xp.full_like(rounding, math.inf))
+        place = {t: i for i, t in enumerate(asked.values)}
+        picked = xp.asarray([place[t] for t in times.values], device=states.device)
+        mode = "flow" if times.flow else "iteration"
+        return Trajectory(
+            times=like(times.values, states),
+            states=xp.take(states, picked, axis=0),
+            blocks=tuple(str(b) for b in self.rule.blocks),
+            landscape=operator.model,
+            method=engine,
+            mode=mode,
+            label=f"{self.rule.name} ({mode})",
+            error_bound=xp.take(bound, picked, axis=0),
+            bound_kind=kind,
+        )
+
+
+def _mixing(rule: Rule, W: Array | None, model: LinearizedModel) -> Array:
+    Q = model.n_agents
+    if not rule.uses_graph:
+        require(W is None, "W", f"None, as rule {rule.name!r} has no graph", "a matrix", error=MixingError)
+        return eye(Q, model.jacobian)
+    if W is None:
+        refuse("W", f"a ({Q}, {Q}) mixing matrix", None, "e.g. ntkflow.weights.metropolis_hastings(graph)", MixingError)
+    given, W = require_mixing(W), like(W, model.jacobian)
+    if eps(given) > eps(W):  # rows that sum to 1 in fewer digits: the diagonal takes up the difference
+        xp = namespace(W)
+        W = W + eye(W.shape[0], W) * (1.0 - xp.sum(W, axis=1))[:, None]
+    require(
+        tuple(W.shape) == (Q, Q),
+        "W",
+        f"shape ({Q}, {Q}), one row an agent",
+        f"shape {tuple(W.shape)}",
+        error=MixingError,
+    )
+    return W
+
+
+def _times(name: str, given: Any) -> tuple[float, ...]:
+    """Non-negative times as Python floats; a scalar is one time."""
+    if isinstance(given, str | bytes):
+        refuse(name, "numbers", repr(given))
+    if getattr(given, "ndim", 0) > 1:
+        refuse(name, "a number or a one-dimensional sequence", f"shape {tuple(given.shape)}")
+    listed = _items(given) if _is_sequence(given) else [given]
+    numbers = [_number(t) for t in listed]
+    if any(t is None for t in numbers):
+        refuse(name, "a number or a one-dimensional sequence of numbers", " ".join(repr(given).split())[:60])
+    values = [t for t in numbers if t is not None]
+    require(bool(values), name, "at least one", "none")
+    bad = [t for t in values if math.isnan(t) or t < 0]
+    require(not bad, name, "numbers >= 0 (inf allowed)", bad[:3])
+    return tuple(values)
+
+
+def _is_sequence(given: Any) -> bool:
+    return given.ndim == 1 if hasattr(given, "ndim") else isinstance(given, Iterable)
+
+
+def _items(given: Any) -> list[Any]:
+    return [given[i] for i in range(given.shape[0])] if hasattr(given, "shape") else list(given)
+
+
+def _number(t: Any) -> float | None:
+    """A real scalar, of Python or of an array library, as a float; None for anything else."""
+    kind = getattr(getattr(t, "dtype", None), "kind", None)  # of NumPy's and CuPy's types
+    real = (hasattr(t, "dtype") and kind in (None, "i", "u", "f")) or isinstance(t, Real)
+    try:
+        return float(t) if real else None
+    except (TypeError, ValueError):
+        return None

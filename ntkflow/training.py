@@ -1,0 +1,149 @@
+"""The same rule on the real network: what the prediction is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ._array import Array, like, namespace
+from .algorithms import Rule
+from .datasets import Dataset
+from .errors import refuse, require_count
+from .models import Model
+from .results import Trajectory
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Every agent's real network on its own data: the non-linear counterpart of `LinearizedModel`."""
+
+    model: Model
+    data: Dataset
+    theta0: Array  # (Q, P)
+
+    @property
+    def liftable(self) -> bool:
+        """Deviations are parameters."""
+        return True
+
+    @property
+    def n_outputs(self) -> int:
+        """M."""
+        return self.model.n_outputs
+
+    @property
+    def n_samples(self) -> Array:
+        """True sizes D_q as real numbers."""
+        return like(self.data.n_samples, self.theta0)
+
+    @property
+    def start(self) -> Array:
+        """Where the agents start, (Q, P)."""
+        return self.theta0
+
+    @property
+    def outputs(self) -> Array:
+        """f_q(θ_q(0)), (Q, n)."""
+        xp = namespace(self.theta0)
+        return xp.reshape(self.model(self.theta0, self.data.x), (self.theta0.shape[0], -1))
+
+    @property
+    def residual(self) -> Array:
+        """f_q(θ_q(0)) − y_q, zero on padding, (Q, n)."""
+        return self.pullback(self.theta0)[0]
+
+    def pullback(self, theta: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """Residuals (Q, n) at θ (Q, P), and r (Q, n) ↦ J_qᵀ r_q."""
+        xp = namespace(theta)
+        outputs, pull = self.model.pullback(theta, self.data.x)
+        shape = outputs.shape
+        masked = (outputs - self.data.y) * xp.astype(self.data.mask, theta.dtype)[:, :, None]
+        return xp.reshape(masked, (shape[0], -1)), lambda r: pull(xp.reshape(r, shape))
+
+    def residual_at(self, x: Array) -> Array:
+        """Residuals (T, Q, n) at deviations x (T, Q, P)."""
+        return namespace(x).stack([self.pullback(self.theta0 + x[i, ...])[0] for i in range(x.shape[0])])
+
+    def global_loss_at(self, x: Array) -> Array:
+        """(T, Q): the mean over all agents' data of the loss of agent q's network."""
+        xp, (Q, D, N) = namespace(x), self.data.x.shape
+        inputs = xp.broadcast_to(xp.reshape(self.data.x, (1, Q * D, N)), (Q, Q * D, N))
+        target = xp.reshape(self.data.y, (1, Q * D, -1))
+        mask = xp.reshape(xp.astype(self.data.mask, x.dtype), (1, Q * D, 1))
+        rows = []
+        for i in range(x.shape[0]):
+            r = (self.model(self.theta0 + x[i, ...], inputs) - target) * mask
+            rows.append(xp.sum(r * r, axis=(1, 2)))
+        return xp.stack(rows) / (2.0 * xp.sum(self.n_samples))
+
+    def test_outputs_at(self, x: Array) -> Array:
+        """Not known to a network; evaluate the model at θ₀ + deviation instead."""
+        refuse("test_outputs", "a linearised prediction", "a training run", "call the model at theta0 + deviation")
+
+    def lift(self, x: Array) -> Array:
+        """Deviations are parameters already."""
+        return x
+
+
+def train(
+    network: Network,
+    rule: Rule,
+    numbers: dict[Any, float],
+    W: Array,
+    scale: Array,
+    steps: int,
+    progress: Callable[[int], None] | None = None,
+) -> Trajectory:
+    r"""Run s⁺ = U(s) for ``steps`` updates with the real gradient c_q J_q(θ_q)ᵀ r_q(θ_q).
+
+    Every forward pass at the agents' parameters serves the record and the gradient alike.  Memory: the
+    whole state at every step, (steps + 1)·blocks·Q·P numbers.  ``progress`` is told every step.
+    """
+    require_count("steps", steps, 0)
+    xp = namespace(network.theta0)
+    program = rule.bind(numbers)
+    passes = _LastPass(network)
+
+    def gradient(theta: Array) -> Array:
+        residual, pull = passes.at(theta)
+        return pull(scale[:, None] * residual)
+
+    def mix(theta: Array) -> Array:
+        return W @ theta
+
+    state = program.start(network.theta0, mix, gradient)
+    states, residuals = [], []
+    for k in range(steps + 1):
+        states.append(xp.stack((state[0] - network.theta0, *state[1:]), axis=0))
+        residuals.append(passes.at(state[0])[0])
+        if progress is not None:
+            progress(k)
+        if k < steps:
+            state = program.update(state, mix, gradient)
+    return Trajectory(
+        times=xp.arange(steps + 1, dtype=network.theta0.dtype, device=network.theta0.device),
+        states=xp.stack(states, axis=0),
+        blocks=tuple(str(b) for b in rule.blocks),
+        landscape=network,
+        method="training",
+        mode="training",
+        label=f"{rule.name} (training)",
+        recorded=xp.stack(residuals, axis=0),
+    )
+
+
+class _LastPass:
+    """Remembers the last forward passes: recording and gradient ask for the same one."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.known: list[tuple[Array, Any]] = []
+
+    def at(self, theta: Array) -> Any:
+        for place, result in self.known:
+            if place is theta:
+                return result
+        result = self.network.pullback(theta)
+        self.known = [*self.known[-1:], (theta, result)]  # two: a tracker asks for the old and the new point
+        return result

@@ -1,0 +1,55 @@
+"""The named small cases that the catalogue tests loop over: topologies and problems."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+import ntkflow as nf
+
+TOPOLOGIES = {
+    "cycle": nf.graphs.cycle(5),
+    "star": nf.graphs.star(5),
+    "complete": nf.graphs.complete(4),
+    "path": nf.graphs.path(4),
+    "grid": nf.graphs.grid(2, 3),
+    "torus": nf.graphs.torus(3, 3),
+    "hypercube": nf.graphs.hypercube(3),
+    "bipartite": nf.graphs.complete_bipartite(2, 3),
+    "erdos-renyi": nf.graphs.erdos_renyi(6, 0.5, seed=1),
+    "geometric": nf.graphs.random_geometric(6, seed=2),
+}
+
+RULES = nf.algorithms.names()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Jacobians, residuals and starts of a random linearised network."""
+
+    J: np.ndarray
+    residual: np.ndarray
+    n_samples: np.ndarray
+    n_outputs: int
+    start: np.ndarray | None
+
+
+def problem(n_agents, *, n_samples=3, n_outputs=1, n_parameters=5, apart=False, unequal=False, seed=0, scale=1.0):
+    """A random problem; ``apart`` starts the agents apart, ``unequal`` gives them unequal amounts of data."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, n_samples + 1, n_agents) if unequal else np.full(n_agents, n_samples)
+    sizes[rng.integers(n_agents)] = n_samples
+    real = np.arange(n_samples * n_outputs)[None, :] < (sizes * n_outputs)[:, None]
+    J = scale * rng.standard_normal((n_agents, n_samples * n_outputs, n_parameters)) * real[:, :, None]
+    residual = rng.standard_normal((n_agents, n_samples * n_outputs)) * real
+    start = rng.standard_normal((n_agents, n_parameters)) if apart else None
+    return Problem(J, residual, sizes, n_outputs, start)
+
+
+def linearized(case, xp=np):
+    """The case as a LinearizedModel of the given library."""
+    start = None if case.start is None else xp.asarray(case.start)
+    return nf.LinearizedModel.from_jacobian(
+        xp.asarray(case.J), xp.asarray(case.residual), case.n_outputs, n_samples=case.n_samples, start=start
+    )

@@ -1,0 +1,57 @@
+"""T12 checked: the splitting (a) for random words, the truncation bound (b) and the grid (c)."""
+
+import numpy as np
+from scipy.linalg import block_diag, expm
+
+import ntkflow as nf
+
+Q, n, P, rank = 4, 3, 9, 5
+
+
+def check_splitting():
+    """f(M) = f(M(W, 0)) (I ⊗ (I − VVᵀ)) + (I⊗V) f(M_r) (I⊗V)ᵀ for f = exp and a power."""
+    rng = np.random.default_rng(0)
+    W = nf.weights.metropolis_hastings(nf.graphs.cycle(Q))
+    V = np.linalg.qr(rng.standard_normal((P, rank)))[0]
+    J = rng.standard_normal((Q, n, rank)) @ V.T
+
+    def M(H, size, on):
+        WW = np.kron(W, np.eye(size))
+        return WW - 0.1 * on * WW @ H @ WW + 0.05 * on * H @ H @ WW - 0.2 * WW @ WW
+
+    full = M(block_diag(*(A.T @ A for A in J)), P, 1.0)
+    small = M(block_diag(*((A @ V).T @ (A @ V) for A in J)), rank, 1.0)
+    idle = M(np.zeros((Q * P, Q * P)), P, 0.0)
+    lift, outside = np.kron(np.eye(Q), V), np.kron(np.eye(Q), np.eye(P) - V @ V.T)
+    for f in (expm, lambda A: np.linalg.matrix_power(A, 7)):
+        split = f(idle) @ outside + lift @ f(small) @ lift.T
+        assert np.abs(f(full) - split).max() <= 1e-12 * np.abs(f(full)).max()  # products of 36 x 36 matrices
+
+
+def check_truncation():
+    """The bound holds and is not silly, for every rule that it covers, on fine and coarse grids."""
+    rng = np.random.default_rng(2)
+    W = nf.weights.metropolis_hastings(nf.graphs.star(Q))
+    decay = np.logspace(0, -6, Q * n)[:, None]
+    ratios = []
+    for apart in (False, True):
+        J = (rng.standard_normal((Q * n, Q * n)) @ (decay * rng.standard_normal((Q * n, 30)))).reshape(Q, n, 30)
+        start = rng.standard_normal((Q, 30)) if apart else None
+        lin = nf.LinearizedModel.from_jacobian(J, rng.standard_normal((Q, n)), start=start)
+        step = 1.0 / np.linalg.norm(J, ord=2, axis=(1, 2)).max() ** 2
+        for name in ("dgd", "atc", "cta"):
+            for tol in (1e-1, 1e-2, 1e-4):
+                exact = nf.LinearSystem(name, W, lin, step, "sum")
+                short = nf.LinearSystem(name, W, lin.compress(tol), step, "sum")
+                for times in ([1, 10, 100, 1000], range(0, 400, 4), [730]):
+                    for a, b in ((exact.flow(times), short.flow(times)), (exact.iterate(times), short.iterate(times))):
+                        error = np.linalg.norm((a.deviation - b.deviation).reshape(len(a.times), -1), axis=1)
+                        assert b.bound_kind == "rigorous"
+                        assert np.all(b.error_bound >= error)
+                        seen = error > 1e-12
+                        ratios.extend(b.error_bound[seen] / error[seen])
+    assert np.median(ratios) < 100  # a bound that is never near the truth would be of no use
+
+
+check_splitting()
+check_truncation()
