@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ._array import Array, like, namespace
+from ._array import Array, like, namespace, overflow_allowed
 from .algorithms import Rule
 from .datasets import Dataset
 from .errors import refuse, require_count
@@ -73,7 +73,7 @@ class Network:
         mask = xp.reshape(xp.astype(self.data.mask, x.dtype), (1, Q * D, 1))
         rows = []
         for i in range(x.shape[0]):
-            r = (self.model(self.theta0 + x[i, ...], inputs) - target) * mask
+            r = (self.model.pullback(self.theta0 + x[i, ...], inputs)[0] - target) * mask
             rows.append(xp.sum(r * r, axis=(1, 2)))
         return xp.stack(rows) / (2.0 * xp.sum(self.n_samples))
 
@@ -112,15 +112,16 @@ def train(
     def mix(theta: Array) -> Array:
         return W @ theta
 
-    state = program.start(network.theta0, mix, gradient)
     states, residuals = [], []
-    for k in range(steps + 1):
-        states.append(xp.stack((state[0] - network.theta0, *state[1:]), axis=0))
-        residuals.append(passes.at(state[0])[0])
-        if progress is not None:
-            progress(k)
-        if k < steps:
-            state = program.update(state, mix, gradient)
+    with overflow_allowed():
+        state = program.start(network.theta0, mix, gradient)
+        for k in range(steps + 1):
+            states.append(xp.stack((state[0] - network.theta0, *state[1:]), axis=0))
+            residuals.append(passes.at(state[0])[0])
+            if progress is not None:
+                progress(k)
+            if k < steps:
+                state = program.update(state, mix, gradient)
     return Trajectory(
         times=xp.arange(steps + 1, dtype=network.theta0.dtype, device=network.theta0.device),
         states=xp.stack(states, axis=0),

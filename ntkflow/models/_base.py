@@ -69,8 +69,11 @@ class Model(ABC):
         return self._pullback(*self._checked(theta, x))[0]
 
     def pullback(self, theta: Array, x: Array) -> tuple[Array, Pull]:
-        """F (Q, D, M) and the map r (Q, D, M) ↦ J_qᵀ r_q (Q, P), sharing one forward pass."""
-        return self._pullback(*self._checked(theta, x))
+        """Outputs (Q, D, M) and the map r (Q, D, M) ↦ J_qᵀ r_q (Q, P), sharing one forward pass.
+
+        θ may have overflowed, as it does in a training run with too large a step: then so have the results.
+        """
+        return self._pullback(*self._checked(theta, x, finite=False))
 
     def jacobian(self, theta: Array, x: Array) -> Array:
         """∂f/∂θ at every agent's inputs, (Q, n, P), n = D M rows sample-major, output fastest."""
@@ -79,10 +82,11 @@ class Model(ABC):
             self._jacobian(theta, x), (x.shape[0], x.shape[1] * self.n_outputs, self.n_parameters)
         )
 
-    def _checked(self, theta: Array, x: Array) -> tuple[Array, Array]:
+    def _checked(self, theta: Array, x: Array, *, finite: bool = True) -> tuple[Array, Array]:
         """θ as (Q, P) and x as (Q, D, N)."""
         require_array("x", x, 3, "pass the inputs of all agents as (Q, D, N)")
-        require_array("theta", theta)
+        if finite:
+            require_array("theta", theta)
         require(
             namespace_or_none(theta, x) is not None,
             "theta and x",

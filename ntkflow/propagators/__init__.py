@@ -1,17 +1,18 @@
 """One way to apply the filter g_t(A) w a file; `auto` picks the cheapest that accepts.
 
 An engine has ``name``, ``accepts(operator, times)``, ``cost(operator, times)`` in rough seconds,
-``prepare(operator, times)`` for what can be shared between questions, and ``apply(times, w)``.
+``prepare(operator, times)`` for what can be shared between questions, and ``apply(times, drive)``.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from .._array import Array
+from .._array import Array, eps, norm
 from ..errors import InputError, require_choice
 from ..operator import StateOperator
-from ._question import Times, UnconvergedError
+from ._balanced import Balanced
+from ._question import Drive, Times, UnconvergedError
 from .dense import Dense
 from .krylov import Krylov
 from .spectral import Spectral
@@ -29,11 +30,15 @@ def solve(operator: StateOperator, w: Array, times: Times, method: str = "auto")
     """
     require_choice("method", method, ["auto", *ENGINES])
     engines = list(ENGINES.values()) if method == "auto" else [ENGINES[method]]
-    accepted = [engine for engine in engines if engine.accepts(operator, times)]
+    balanced = Balanced.of(operator, w)
+    scaled = w / balanced.units
+    drive = Drive(scaled, 8.0 * eps(w) * (norm(scaled) + norm(balanced.start)))
+    accepted = [engine for engine in engines if engine.accepts(balanced, times)]
     failed = "no engine accepts them"
-    for engine in sorted(accepted, key=lambda engine: engine.cost(operator, times)):
+    for engine in sorted(accepted, key=lambda engine: engine.cost(balanced, times)):
         try:
-            return *engine.prepare(operator, times).apply(times, w), engine.name
+            states, rounding = engine.prepare(balanced, times).apply(times, drive)
+            return states * balanced.units, rounding, engine.name
         except UnconvergedError as reason:
             failed = str(reason)
     raise InputError(f"method: expected an engine for this rule and these times, found {method!r} ({failed}); "

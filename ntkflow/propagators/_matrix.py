@@ -11,7 +11,7 @@ from ..errors import NoLimitError
 from ._question import Times
 
 WALK = 20  # so many single steps cost about as much as one product of matrices of that size
-DECAYED, GROWN, DOUBLINGS = 1e-6, 1e30, 60
+DECAYED, GROWN, LONGEST = 1e-6, 1e60, 2.0**60
 
 
 def propagated(A: Array, w: Array, times: Times) -> list[Array]:
@@ -36,16 +36,17 @@ def limit(A: Array, w: Array, *, flow: bool) -> Array:
         return xp.zeros_like(w)
     if int(xp.linalg.matrix_rank(A)) < A.shape[0]:
         raise NoLimitError(
-            f"the {kind} has no limit: a mode with eigenvalue {int(not flow)} is driven and grows like t"
+            f"the {kind} has no limit that can be told from rounding: a mode whose eigenvalue is {int(not flow)} "
+            "to within it is driven, and grows like t or decays too slowly to see; take finite times"
         )
     E = eye(A.shape[0], A) + (expm1(A) if flow else A)
-    size, doublings = norm(E), 0
-    while DECAYED <= size <= GROWN and doublings < DOUBLINGS:
-        E, doublings = E @ E, doublings + 1
-        size = norm(E)
+    size, before, power = norm(E), 1.0, 1.0
+    while DECAYED <= size <= GROWN and power < LONGEST:
+        E, power = E @ E, 2.0 * power
+        size, before = norm(E), size
     if size < DECAYED:
         return -xp.linalg.solve(A, w[:, None])[:, 0]
-    modulus = size ** (0.5**doublings) if math.isfinite(size) else math.inf
+    modulus = (size / before) ** (2.0 / power) if math.isfinite(size) else math.inf  # ‖E²ᵏ‖ / ‖Eᵏ‖ is about ρᵏ
     raise NoLimitError(
         f"the {kind} has no limit: a mode that grows {modulus:.9g} times per iteration does not decay; "
         "take a smaller step size or finite times"

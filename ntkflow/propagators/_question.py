@@ -5,7 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, namespace
+from .._array import Array, namespace, norm
+
+
+@dataclass(frozen=True, eq=False)
+class Drive:
+    """The vector w that the filter acts on, (blocks, Q, p), and how far rounding may have put it off."""
+
+    w: Array
+    noise: float
+
+    @property
+    def size(self) -> float:
+        """‖w‖."""
+        return norm(self.w)
 
 
 class UnconvergedError(Exception):
@@ -33,6 +46,19 @@ class Times:
     def horizon(self) -> float:
         """The largest."""
         return max(self.values, default=0.0)
+
+
+def rounding(times: Times, sizes: list[float], life: list[float], rate: float, drive: Drive, eps: float) -> list[float]:
+    """The usual first-order model: every unit of time that a mode lives, it feels eps·rate of its size.
+
+    ``sizes`` and ``life`` go with ``times.values``; the drive's own noise lives as long.
+    """
+    top = [max(size for s, size in zip(times.values, sizes, strict=True) if s <= t) for t in times.values]
+    relative = drive.noise / drive.size if drive.size else 0.0
+    return [
+        size * (8.0 * eps * (1.0 + lived * rate) + relative) + drive.noise * lived
+        for size, lived in zip(top, life, strict=True)
+    ]
 
 
 def overflow_to_inf(states: Array) -> Array:

@@ -11,9 +11,9 @@ import math
 from dataclasses import dataclass
 
 from .._array import Array, eps, eye, like, namespace, norm
-from ..operator import StateOperator
+from ._balanced import Balanced
 from ._matrix import distinct_gaps, propagated
-from ._question import Times, overflow_to_inf
+from ._question import Drive, Times, overflow_to_inf, rounding
 
 NEGLIGIBLE = 1e4  # a part of the drive below this times eps is rounding
 RANK_SLACK = 4.0
@@ -24,17 +24,17 @@ BOUNDED = 1e2  # a stable x is about w/σ_min at most; what grows far beyond it 
 class Dense:
     """A restricted to where the drive moves the state: frame (N, r), A (r, r), w (r,)."""
 
-    operator: StateOperator
+    operator: Balanced
 
     name = "dense"
 
     @staticmethod
-    def accepts(operator: StateOperator, times: Times) -> bool:
+    def accepts(operator: Balanced, times: Times) -> bool:
         """Everything."""
         return True
 
     @staticmethod
-    def cost(operator: StateOperator, times: Times) -> float:
+    def cost(operator: Balanced, times: Times) -> float:
         """Rough seconds: one SVD, and an exponential or a power for every distinct gap."""
         N = operator.size
         squarings = 12 + math.log2(1 + min(times.horizon, 1e12))
@@ -42,33 +42,27 @@ class Dense:
         return 1e-3 + 1e-9 * N**3 + gaps * (2e-4 + 5e-11 * N**3 * squarings) + 1e-9 * N * N * times.count
 
     @classmethod
-    def prepare(cls, operator: StateOperator, times: Times) -> Dense:
+    def prepare(cls, operator: Balanced, times: Times) -> Dense:
         """Nothing that does not depend on the drive."""
         return cls(operator)
 
-    def apply(self, times: Times, w: Array) -> tuple[Array, Array]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
-        xp = namespace(w)
-        flat = xp.reshape(w, (-1,))
-        A = self.matrix()
-        frame, inner, drive, slowest = _restricted(A, flat)
-        states = xp.stack(propagated(inner, drive, times)) @ frame.T
-        sizes = xp.linalg.vector_norm(xp.where(xp.isfinite(states), states, xp.zeros_like(states)), axis=1)
-        met = {t: float(sizes[i]) for i, t in enumerate(times.values)}
+        w, xp = drive.w, namespace(drive.w)
+        frame, inner, reduced, slowest = _restricted(self.matrix(), xp.reshape(w, (-1,)))
+        states = xp.stack(propagated(inner, reduced, times)) @ frame.T
+        sizes = [norm(states[i, :]) for i in range(times.count)]
+        finite = [size if math.isfinite(size) else 0.0 for size in sizes]
         # entries of A are off by eps·‖A‖, which a mode feels for as long as it lives
-        largest = [max(size for s, size in met.items() if s <= t) for t in times.values]
-        bounded = max(largest) * slowest <= BOUNDED * norm(w)
+        bounded = max(finite) * slowest <= BOUNDED * drive.size
         lived = [min(t, 1.0 / slowest) if slowest and bounded else t for t in times.values]
-        rate = 8.0 * eps(w)
-        rounding = [rate * (1.0 + life * norm(inner)) * top for life, top in zip(lived, largest, strict=True)]
-        rounding = like(rounding, w)
-        return overflow_to_inf(xp.reshape(states, (times.count, *w.shape))), rounding
+        error = rounding(times, finite, lived, norm(inner), drive, eps(w))
+        return overflow_to_inf(xp.reshape(states, (times.count, *w.shape))), like(error, w)
 
     def matrix(self) -> Array:
         """A as one (N, N) matrix, states ordered by block, agent, coordinate."""
-        xp = namespace(self.operator.W)
-        N = self.operator.size
-        identity = eye(N, self.operator.W)
+        xp, N = namespace(self.operator.units), self.operator.size
+        identity = eye(N, self.operator.units)
         return xp.reshape(self.operator.apply(xp.reshape(identity, (*self.operator.shape, N))), (N, N))
 
 

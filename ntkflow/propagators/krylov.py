@@ -11,9 +11,9 @@ import math
 from dataclasses import dataclass
 
 from .._array import Array, eps, like, namespace, norm, zeros
-from ..operator import StateOperator
+from ._balanced import Balanced
 from ._matrix import propagated
-from ._question import Times, UnconvergedError, overflow_to_inf
+from ._question import Drive, Times, UnconvergedError, overflow_to_inf, rounding
 
 LARGEST = 160  # vectors
 CHECK_EVERY = 8
@@ -24,43 +24,39 @@ FAR = 1e4  # iterations; beyond it the defect's integral is no longer negligible
 class Krylov:
     """Matrix-free; one space for all times."""
 
-    operator: StateOperator
+    operator: Balanced
 
     name = "krylov"
 
     @staticmethod
-    def accepts(operator: StateOperator, times: Times) -> bool:
+    def accepts(operator: Balanced, times: Times) -> bool:
         """Any rule up to a middling horizon."""
         return times.horizon <= FAR
 
     @staticmethod
-    def cost(operator: StateOperator, times: Times) -> float:
+    def cost(operator: Balanced, times: Times) -> float:
         """Rough seconds, with the number of vectors that a spectrum in [−2, 0] takes."""
         vectors = min(16 + 4 * math.sqrt(1.0 + times.horizon), LARGEST)
         return 2e-3 + vectors * (1e-4 + operator.cost + 4e-9 * vectors * operator.size) + 2e-5 * times.count
 
     @classmethod
-    def prepare(cls, operator: StateOperator, times: Times) -> Krylov:
+    def prepare(cls, operator: Balanced, times: Times) -> Krylov:
         """The space depends on the drive: nothing to prepare."""
         return cls(operator)
 
-    def apply(self, times: Times, w: Array) -> tuple[Array, Array]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of rounding and defect, (T,)."""
-        xp = namespace(w)
-        size = norm(w)
+        w, size, xp = drive.w, drive.size, namespace(drive.w)
         if size == 0.0:
             return zeros((times.count, *w.shape), w), zeros((times.count,), w)
         basis, columns = [xp.reshape(w, (-1,)) / size], []  # type: tuple[list[Array], list[Array]]
         defect = self._grown(basis, columns, size, times)
         y, H = _small(columns, size, times)
         states = xp.reshape(y @ xp.stack(basis[: len(columns)], axis=0), (times.count, *w.shape))
-        sizes = dict(zip(times.values, (norm(y[i, :]) for i in range(times.count)), strict=True))
-        rate, share = norm(H) / len(columns) ** 0.5, defect / (times.horizon or 1.0)
-        error = [
-            8.0 * eps(w) * max(size for s, size in sizes.items() if s <= t) * (1.0 + t * rate) + share * t
-            for t in times.values
-        ]
-        return overflow_to_inf(states), like(error, w)
+        sizes = [norm(y[i, :]) for i in range(times.count)]
+        error = rounding(times, sizes, list(times.values), norm(H) / len(columns) ** 0.5, drive, eps(w))
+        share = defect / (times.horizon or 1.0)
+        return overflow_to_inf(states), like(error, w) + share * like(times.values, w)
 
     def _grown(self, basis: list[Array], columns: list[Array], size: float, times: Times) -> float:
         """Grow the space until the defect is negligible; the defect."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from .._array import Array, eps, like, namespace, zeros
 from ..errors import NoLimitError
-from ..operator import StateOperator
 from ..structure import Factored
+from ._balanced import Balanced
 from ._filter import gain, gain_slope
-from ._question import Times, overflow_to_inf
+from ._question import Drive, Times, overflow_to_inf
 
 QUICK_SIZE = 400  # beyond it, short horizons take the eigenvalues of GᵀG, three times cheaper
 QUICK_HORIZON = 1e3  # ... whose error grows like eps·t
@@ -33,19 +33,19 @@ class Spectral:
     name = "spectral"
 
     @staticmethod
-    def accepts(operator: StateOperator, times: Times) -> bool:
+    def accepts(operator: Balanced, times: Times) -> bool:
         """Whether the rule's words have the structure."""
         return operator.factors is not None
 
     @staticmethod
-    def cost(operator: StateOperator, times: Times) -> float:
+    def cost(operator: Balanced, times: Times) -> float:
         """Rough seconds on one core or two."""
         N = operator.size
         quick = N > QUICK_SIZE and times.horizon <= QUICK_HORIZON
         return 1e-3 + N**3 * (2.5e-10 if quick else 1e-9) + 1e-9 * N * N * times.count
 
     @classmethod
-    def prepare(cls, operator: StateOperator, times: Times) -> Spectral:
+    def prepare(cls, operator: Balanced, times: Times) -> Spectral:
         """One decomposition serves every time, flow and iteration."""
         factors = operator.factors
         if factors is None:
@@ -64,9 +64,9 @@ class Spectral:
             modes, noise = columns.T, 8 * eps(y) * float(xp.max(y))
         return cls(factors, xp.where(y > noise, y, xp.zeros_like(y)), modes, sharp, operator.shape)
 
-    def apply(self, times: Times, w: Array) -> tuple[Array, Array]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
-        xp = namespace(w)
+        w, xp = drive.w, namespace(drive.w)
         flat = xp.reshape(w, (-1,))
         X, Y = self.factors.X, self.factors.Y
         inner = self.modes @ (flat if Y is None else Y @ flat)
@@ -80,10 +80,11 @@ class Spectral:
         gains = xp.where(inner[None, :] == 0, xp.zeros_like(gains), gains)  # no drive, no motion: not 0·∞
         coefficients = gains * inner[None, :]
         states = coefficients @ self.modes
+        at_once = like([_gain_at_minus_one(t, times.flow) for t in times.values], w)
         if X is not None:
-            at_zero = [_gain_at_minus_one(t, times.flow) for t in times.values]
-            states = states @ X.T + like(at_zero, w)[:, None] * flat[None, :]
-        rounding = self._rounding(times, coefficients)
+            states = states @ X.T + at_once[:, None] * flat[None, :]
+        loudest = xp.max(xp.where(xp.isfinite(gains), xp.abs(gains), xp.zeros_like(gains)), axis=1)
+        rounding = self._rounding(times, coefficients) + drive.noise * (loudest + at_once)
         return overflow_to_inf(xp.reshape(states, (times.count, *self.shape))), rounding
 
     def _limit_checked(self, time: float, gains: Array, inner: Array, times: Times) -> Array:

@@ -13,51 +13,51 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._array import Array, eps, like, namespace, norm, zeros
-from ..operator import StateOperator
-from ._question import Times, overflow_to_inf
+from ._balanced import Balanced
+from ._question import Drive, Times, UnconvergedError, overflow_to_inf
 
 LONGEST = 50_000  # steps
 CHUNK = 256
-BENIGN = 1e3  # largest tolerated ratio of the summed terms to the sum
+BENIGN = 10.0  # largest tolerated ratio of the summed terms to the sum
+SMALLEST = 2e-3  # the most that the iteration is damped
 
 
 @dataclass(frozen=True, eq=False)
 class Stepping:
     """Matrix-free; any rule, short horizons."""
 
-    operator: StateOperator
+    operator: Balanced
 
     name = "stepping"
 
     @staticmethod
-    def accepts(operator: StateOperator, times: Times) -> bool:
+    def accepts(operator: Balanced, times: Times) -> bool:
         """Any rule, when the horizon is short."""
         return _steps(times) <= LONGEST
 
     @staticmethod
-    def cost(operator: StateOperator, times: Times) -> float:
+    def cost(operator: Balanced, times: Times) -> float:
         """Rough seconds: interpreter time and one product with Ψ or J a step."""
         return _steps(times) * (8e-5 + operator.cost)
 
     @classmethod
-    def prepare(cls, operator: StateOperator, times: Times) -> Stepping:
+    def prepare(cls, operator: Balanced, times: Times) -> Stepping:
         """Nothing to prepare."""
         return cls(operator)
 
-    def apply(self, times: Times, w: Array) -> tuple[Array, Array]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
-        if not times.flow:
-            return self._weighted(times, w, 1.0)[:2]
         theta = 1.0
-        while True:
-            states, rounding, benign = self._weighted(times, w, theta)
-            if benign or theta < 2e-3:
+        while theta > SMALLEST:
+            states, rounding, benign = self._weighted(times, drive, theta)
+            if benign or not times.flow:
                 return states, rounding
             theta /= 2.0
+        raise UnconvergedError("the terms of the Poisson average cancel")
 
-    def _weighted(self, times: Times, w: Array, theta: float) -> tuple[Array, Array, bool]:
+    def _weighted(self, times: Times, drive: Drive, theta: float) -> tuple[Array, Array, bool]:
         """Σ_k weight(t, k) x_k over the iterates of M_θ, in chunks; times beyond an overflow are infinite."""
-        xp = namespace(w)
+        w, xp = drive.w, namespace(drive.w)
         total = zeros((times.count, w.size), w)
         summed, rounded = np.zeros(times.count), np.zeros(times.count)
         reached = -1
@@ -71,11 +71,10 @@ class Stepping:
         sizes = np.asarray([norm(states[i, ...]) for i in range(times.count)])
         benign = not lost.any() and bool(np.all(summed <= BENIGN * sizes + np.finfo(float).tiny))
         infinite = like(np.where(lost, math.inf, 0.0), w)
-        return (
-            overflow_to_inf(states + infinite[:, None, None, None]),
-            like(8.0 * eps(w) * (summed + rounded), w),
-            benign,
-        )
+        relative = drive.noise / drive.size if drive.size else 0.0
+        mean = np.asarray(times.values) / theta
+        error = 8.0 * eps(w) * (summed + rounded) + relative * sizes + drive.noise * mean
+        return overflow_to_inf(states + infinite[:, None, None, None]), like(np.where(lost, math.inf, error), w), benign
 
     def _chunks(self, w: Array, steps: int, theta: float) -> Iterator[tuple[np.ndarray, Array, np.ndarray, np.ndarray]]:
         """Indices k, iterates, their norms and k times the largest norm so far, until an iterate overflows."""

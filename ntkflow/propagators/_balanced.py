@@ -1,0 +1,62 @@
+"""Blocks in units of their own, so that one norm can speak for a whole state.
+
+A tracker's second block is a gradient, in other units than the parameters: without this, the units in
+which somebody measures the outputs decide what counts as rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from .._array import Array, like, norm
+from ..operator import StateOperator
+from ..structure import Factored
+
+
+@dataclass(frozen=True, eq=False)
+class Balanced:
+    """The operator in the units of its blocks: D⁻¹ A D with D a power of two for every block, 1 for θ."""
+
+    operator: StateOperator
+    units: Array  # (blocks, 1, 1)
+
+    @classmethod
+    def of(cls, operator: StateOperator, w: Array) -> Balanced:
+        """Units from the sizes that the start, the drive and its first image have in each block."""
+        image = operator.apply(w)
+        sizes = [norm(w[b, ...]) + norm(image[b, ...]) for b in range(w.shape[0])]
+        sizes = [sizes[0], *(size + norm(operator.start[b, ...]) for b, size in enumerate(sizes[1:], start=1))]
+        ratios = [size / sizes[0] if size > 0 and sizes[0] > 0 else 1.0 for size in sizes]
+        usable = [2.0 ** round(math.log2(r)) if 0.0 < r < math.inf else 1.0 for r in ratios]
+        return cls(operator, like(usable, w)[:, None, None])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(blocks, Q, p)."""
+        return self.operator.shape
+
+    @property
+    def size(self) -> int:
+        """The number of states."""
+        return self.operator.size
+
+    @property
+    def cost(self) -> float:
+        """Rough seconds that one application takes."""
+        return self.operator.cost
+
+    @property
+    def factors(self) -> Factored | None:
+        """The factors of M, which one-block rules may have; their only unit is 1."""
+        return self.operator.factors
+
+    @property
+    def start(self) -> Array:
+        """s₀ in the units."""
+        return self.operator.start / self.units
+
+    def apply(self, state: Array) -> Array:
+        """D⁻¹ A D s for states (blocks, Q, p) or (blocks, Q, p, k)."""
+        units = self.units if state.ndim == 3 else self.units[..., None]
+        return self.operator.apply(state * units) / units
