@@ -16,8 +16,8 @@ from ._array import Array, namespace
 from .algorithms._program import Program
 from .algorithms._rule import Rule
 from .linearize import LinearizedModel
-from .notation import eta, theta
-from .structure import Factored, Parts, factored
+from .notation import eta, g0, theta, theta0
+from .structure import Factored, Parts, Words, factored
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,17 +83,35 @@ class StateOperator:
         return lambda x: namespace(J).matrix_transpose(J) @ (J @ x)
 
     @cached_property
-    def words(self) -> dict[tuple[str, ...], float]:
+    def words(self) -> Words:
         """M of a one-block rule as {word in W and H: number}."""
-        return {word: float(c.subs(self.numbers)) for word, c in self.rule.words[theta].get(theta, {}).items()}
+        return self._words_of(theta)
+
+    def _words_of(self, source: sympy.Symbol) -> Words:
+        return {word: float(c.subs(self.numbers)) for word, c in self.rule.words[theta].get(source, {}).items()}
+
+    @cached_property
+    def _parts(self) -> Parts:
+        left_out = self.model.left_out * float(namespace(self.scale).max(self.scale)) ** 0.5
+        return Parts(self.W, self.weighted_jacobian, self.top, left_out)
 
     @cached_property
     def factors(self) -> Factored | None:
         """The factors of M, where the rule's words have such a structure."""
-        if self.shape[0] > 1:
+        return None if self.shape[0] > 1 else factored(self.words, self._parts)
+
+    @cached_property
+    def source(self) -> Array | None:
+        """h with Y w = Gᵀh where the rule is factored and each of its gradients is taken at some Wᵏθ; else None."""
+        with_h = {word: c for word, c in self.words.items() if "H" in word}
+        constant = {word[: word.index("H")]: c for word, c in with_h.items()}
+        reference = {(*word, "H"): -c for word, c in constant.items()}
+        plain = self._words_of(g0) == constant and self._words_of(theta0) == reference
+        if self.factors is None or not plain:
             return None
-        left_out = self.model.left_out * float(namespace(self.scale).max(self.scale)) ** 0.5
-        return factored(self.words, Parts(self.W, self.weighted_jacobian, self.top, left_out))
+        residual = self.model.residual * (self.scale**0.5)[:, None]
+        start = namespace(self.W).reshape(self.model.start, (-1,))
+        return self.factors.source(start, self._parts.reduced_residual(residual))
 
     @cached_property
     def top(self) -> float:
@@ -108,7 +126,7 @@ class StateOperator:
         return namespace(J).matrix_transpose(J) @ (self.scale[:, None] * residual)[:, :, None]
 
     def affine_gradient(self, residual: Array, origin: Array) -> Callable[[Array], Array]:
-        """X ↦ Ψ (x − origin) + c Jᵀ residual, the gradient of the linearised loss."""
+        """x ↦ Ψ (x − origin) + c Jᵀ residual, the gradient of the linearised loss."""
         constant = self.gradient_of(residual)
         return lambda x: self.hessian(x - origin) + constant
 

@@ -30,10 +30,10 @@ FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in mod
 # Who may import what, beside the standard library and NumPy; a folder stands for its files.
 DOORS = {
     "array_api_compat": ["_array.py", "datasets/_dataset.py"],
-    "array_api_extra": ["structure.py"],
+    "array_api_extra": ["structure/_parts.py"],
     "cupy": ["_array.py"], "cupyx": ["_array.py"], "torch": ["_array.py"],
     "matplotlib": ["reports/plots.py"],
-    "networkx": ["graphs/", "_audit.py", "weights.py", "reports/layout.py", "reports/plots.py", "reproduce.py", "cli.py"],
+    "networkx": ["graphs/", "_audit.py", "weights.py", "reports/layout.py"],
     "pandas": ["results.py"],
     "rich": ["cli.py", "reproduce.py", "reports/tables.py"], "typer": ["cli.py"],
     "scipy": ["_array.py", "_audit.py", "propagators/stepping.py"],

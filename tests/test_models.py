@@ -314,7 +314,7 @@ BAD = {
     "x complex": (lambda: good(theta, x + 0j), "x"),
     "theta too short": (lambda: good(theta[:-1], x), "theta"),
     "theta of other agents": (lambda: good.jacobian(np.stack([theta] * 3), x), "theta"),
-    "theta infinite": (lambda: good.pullback(theta * math.inf, x), "theta"),
+    "theta infinite": (lambda: good(theta * math.inf, x), "theta"),
     "theta as a list": (lambda: good(theta.tolist(), x), "theta"),
     "two libraries": (lambda: good(theta, array_api_strict.asarray(x)), "library"),
     "fine_tune of many": (lambda: good.fine_tune(np.stack([theta] * 2)), "theta"),

@@ -52,6 +52,11 @@ class Balanced:
         return self.operator.factors
 
     @property
+    def source(self) -> Array | None:
+        """h with Y w = Gᵀh, where there is one."""
+        return self.operator.source
+
+    @property
     def start(self) -> Array:
         """s₀ in the units."""
         return self.operator.start / self.units

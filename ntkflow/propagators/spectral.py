@@ -27,6 +27,7 @@ class Spectral:
     factors: Factored
     y: Array  # (N,) = 1 − eigenvalues of Y X; exactly 0 for modes that never move
     modes: Array  # (N, N), a mode a row
+    push: Array | None  # the drive of every mode, where the rule gives it in factored form
     sharp: bool  # singular values of the factor, or only eigenvalues
     shape: tuple[int, ...]
 
@@ -50,29 +51,19 @@ class Spectral:
         factors = operator.factors
         if factors is None:
             raise TypeError("the rule has no factor; ask accepts first")
-        xp = namespace(factors.G)
         sharp = operator.size <= QUICK_SIZE or times.horizon > QUICK_HORIZON
-        if sharp:
-            G = factors.G if factors.G.shape[0] <= factors.G.shape[1] else xp.linalg.qr(factors.G)[1]
-            if G.shape[0] < G.shape[1]:  # a null mode must be there to be held at rest
-                missing = zeros((G.shape[1] - G.shape[0], G.shape[1]), G)
-                G = xp.concat([G, missing], axis=0)
-            _, s, modes = xp.linalg.svd(G, full_matrices=False)
-            y, noise = s * s, (8 * eps(s) * float(s[0])) ** 2
-        else:
-            y, columns = xp.linalg.eigh(factors.G.T @ factors.G)
-            modes, noise = columns.T, 8 * eps(y) * float(xp.max(y))
-        return cls(factors, xp.where(y > noise, y, xp.zeros_like(y)), modes, sharp, operator.shape)
+        y, modes, push, noise = (_sharp if sharp else _quick)(factors.G, operator.source)
+        xp = namespace(y)
+        return cls(factors, xp.where(y > noise, y, xp.zeros_like(y)), modes, push, sharp, operator.shape)
 
     def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
         w, xp = drive.w, namespace(drive.w)
         flat = xp.reshape(w, (-1,))
         X, Y = self.factors.X, self.factors.Y
-        inner = self.modes @ (flat if Y is None else Y @ flat)
+        inner = self.modes @ (flat if Y is None else Y @ flat) if self.push is None else self.push
         # w lies in the range of A, so modes at rest get no drive but rounding: hold them exactly
-        moving = xp.astype(self.y > 0, w.dtype)
-        inner = inner * moving
+        inner = inner * xp.astype(self.y > 0, w.dtype)
         filter_ = gain if Y is None else gain_slope
         gains = xp.stack(
             [self._limit_checked(t, filter_(t, self.y, flow=times.flow), inner, times) for t in times.values]
@@ -83,6 +74,7 @@ class Spectral:
         at_once = like([_gain_at_minus_one(t, times.flow) for t in times.values], w)
         if X is not None:
             states = states @ X.T + at_once[:, None] * flat[None, :]
+        # the entries of W and J are rounded themselves, which slow modes feel like noise in the drive
         loudest = xp.max(xp.where(xp.isfinite(gains), xp.abs(gains), xp.zeros_like(gains)), axis=1)
         rounding = self._rounding(times, coefficients) + drive.noise * (loudest + at_once)
         return overflow_to_inf(xp.reshape(states, (times.count, *self.shape))), rounding
@@ -118,3 +110,23 @@ def _gain_at_minus_one(time: float, flow: bool) -> float:
     if flow:
         return -math.expm1(-time)
     return 0.0 if time == 0 else 1.0
+
+
+def _sharp(G: Array, h: Array | None) -> tuple[Array, Array, Array | None, float]:
+    """σ² and modes of G = U σ Vᵀ, and σ Uᵀh, each small one to full relative accuracy; and what counts as zero."""
+    xp = namespace(G)
+    if G.shape[0] > G.shape[1]:
+        frame, G = xp.linalg.qr(G)
+        h = None if h is None else frame.T @ h
+    elif G.shape[0] < G.shape[1]:  # a null mode must be there to be held at rest
+        missing = zeros((G.shape[1] - G.shape[0], G.shape[1]), G)
+        G, h = xp.concat([G, missing], axis=0), None if h is None else xp.concat([h, missing[:, 0]])
+    U, s, modes = xp.linalg.svd(G, full_matrices=False)
+    return s * s, modes, None if h is None else s * (U.T @ h), (8 * eps(s) * float(s[0])) ** 2
+
+
+def _quick(G: Array, h: Array | None) -> tuple[Array, Array, Array | None, float]:
+    """The same through GᵀG, good for short horizons."""
+    xp = namespace(G)
+    y, columns = xp.linalg.eigh(G.T @ G)
+    return y, columns.T, None if h is None else columns.T @ (G.T @ h), 8 * eps(y) * float(xp.max(y))

@@ -1,0 +1,112 @@
+"""What factors are made of, and the roots of small symmetric matrices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import array_api_extra as xpx
+
+from .._array import Array, eps, eye, namespace, zeros
+
+Words = dict[tuple[str, ...], float]
+PSD_SLACK = 50.0  # eigenvalues above -slack * Q * eps count as zero
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What the factors are made of: W, the weighted Jacobians √c_q J_q (Q, n, p), what they left out."""
+
+    W: Array
+    J: Array
+    top: float  # max_q λ_max(c_q J_qᵀJ_q)
+    left_out: float
+
+    @cached_property
+    def _reduced(self) -> tuple[Array | None, Array]:
+        """√c_q J_q = Q_q R_q, with R_q no taller than wide (Q_q = I where it is that already)."""
+        return (None, self.J) if self.J.shape[1] <= self.J.shape[2] else namespace(self.J).linalg.qr(self.J)
+
+    @property
+    def roots(self) -> Array:
+        """R_q with R_qᵀR_q = c_q J_qᵀJ_q, (Q, min(n, p), p)."""
+        return self._reduced[1]
+
+    def reduced_residual(self, residual: Array) -> Array:
+        """ε_q = Q_qᵀ r_q for weighted residuals √c_q e_q (Q, n), so that R_qᵀ ε_q is the gradient; flat."""
+        xp, frame = namespace(self.J), self._reduced[0]
+        return xp.reshape(residual if frame is None else (residual[:, None, :] @ frame)[:, 0, :], (-1,))
+
+    def mixed(self, matrix: Array) -> Array:
+        """matrix ⊗ I_p."""
+        xp = namespace(matrix)
+        return xpx.kron(matrix, eye(self.J.shape[2], matrix), xp=xp)
+
+    def diagonal(self, blocks: Array) -> Array:
+        """The block-diagonal matrix of (Q, r, p)."""
+        xp = namespace(blocks)
+        Q, r, p = blocks.shape
+        identity = eye(Q, blocks)
+        return xp.reshape(identity[:, None, :, None] * blocks[:, :, None, :], (Q * r, Q * p))
+
+    def shrunk(self, alpha: float, power: float, *, dual: bool = False) -> Array:
+        """(I − αΨ)^power as one block-diagonal matrix, or with ``dual`` (I − α R Rᵀ)^power; ⪰ 0 unless power is 1."""
+        xp, R = namespace(self.J), self.roots
+        values, U = xp.linalg.eigh(R @ xp.matrix_transpose(R) if dual else xp.matrix_transpose(R) @ R)
+        values = 1.0 - alpha * values
+        if power != 1:
+            values = xp.where(values > 0, values, xp.zeros_like(values)) ** power
+        return self.diagonal((U * values[:, None, :]) @ xp.matrix_transpose(U))
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """What both structures share."""
+
+    parts: Parts
+
+    @cached_property
+    def averaging(self) -> bool:
+        """Whether ‖W‖₂ ≤ 1, which negative weights can break."""
+        W = self.parts.W
+        largest = float(namespace(W).max(namespace(W).abs(namespace(W).linalg.eigvalsh(W))))
+        return largest <= 1.0 + PSD_SLACK * W.shape[0] * eps(W)
+
+
+def power_of(W: Array, k: int) -> Array:
+    result = eye(W.shape[0], W)
+    for _ in range(k):
+        result = result @ W
+    return result
+
+
+def root(V: Array) -> Array | None:
+    """V^½ for a positive semi-definite V, else None."""
+    xp = namespace(V)
+    values, U = xp.linalg.eigh((V + V.T) / 2)
+    floor = PSD_SLACK * V.shape[0] * eps(V)
+    if float(values[0]) < -floor:
+        return None
+    values = xp.where(values > floor, values, xp.zeros_like(values)) ** 0.5  # the root of rounding is not small
+    return (U * values[None, :]) @ U.T
+
+
+def root_of_complement(V: Array) -> Array | None:
+    """N with NᵀN = I − V and N 1 = 0 *exactly* where V 1 = 1; None unless I − V ⪰ 0.
+
+    The consensus direction must not be left to rounding: its decay is the slowest that there is.
+    """
+    xp = namespace(V)
+    Q = V.shape[0]
+    identity = eye(Q, V)
+    ones = xp.full((Q, 1), Q**-0.5, dtype=V.dtype, device=V.device)
+    keeps_consensus = float(xp.max(xp.abs(V @ ones - ones))) <= 10 * Q * eps(V)
+    if keeps_consensus and Q == 1:
+        return zeros((1, 1), V)
+    frame = xp.linalg.qr(ones, mode="complete")[0][:, 1:] if keeps_consensus else identity
+    values, U = xp.linalg.eigh(frame.T @ (identity - (V + V.T) / 2) @ frame)
+    if float(values[0]) < -PSD_SLACK * Q * eps(V):
+        return None
+    floor = PSD_SLACK * Q * eps(V)
+    values = xp.where(values > floor, values, xp.zeros_like(values)) ** 0.5
+    return values[:, None] * (U.T @ frame.T)

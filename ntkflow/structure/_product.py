@@ -1,0 +1,103 @@
+"""M = Wᵃ S or S Wᵃ, which is X Y with a symmetric Y X."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from .._array import Array, eye, namespace
+from ._parts import Structure, power_of, root, root_of_complement
+
+
+@dataclass(frozen=True, eq=False)
+class Product(Structure):
+    """M = V S (left) or S V with V = Wᵃ, S = I − αΨ: through S^½ where S ⪰ 0, else through V^½ where V ⪰ 0."""
+
+    power: int
+    alpha: float
+    left: bool
+
+    @cached_property
+    def V(self) -> Array:
+        """Wᵃ."""
+        return power_of(self.parts.W, self.power)
+
+    @cached_property
+    def kept(self) -> Array:
+        """(I − V)^½."""
+        return root_of_complement(self.V)
+
+    @property
+    def gentle(self) -> bool:
+        """Whether S ⪰ 0."""
+        return self.alpha * self.parts.top <= 1.0
+
+    @cached_property
+    def half(self) -> Array | None:
+        """S^½, or V^½ (None where there is none)."""
+        if self.gentle:
+            return self.parts.shrunk(self.alpha, 0.5)
+        half = root(self.V)
+        return None if half is None else self.parts.mixed(half)
+
+    @property
+    def exists(self) -> bool:
+        """Whether one of the two routes is open."""
+        return self.kept is not None and (self.gentle or root(self.V) is not None)
+
+    @cached_property
+    def other(self) -> Array:
+        """Whichever of V and S is not halved."""
+        return self.parts.mixed(self.V) if self.gentle else self.parts.shrunk(self.alpha, 1)
+
+    @cached_property
+    def X(self) -> Array:
+        """The left factor."""
+        return self.other @ self.half if self.gentle == self.left else self.half
+
+    @cached_property
+    def Y(self) -> Array:
+        """The right factor."""
+        return self.half if self.gentle == self.left else self.half @ self.other
+
+    @cached_property
+    def G(self) -> Array:
+        """The factor of I − S^½ V S^½ = αΨ + S^½ (I − V) S^½, or of I − V^½ S V^½ likewise."""
+        kept, R = self.parts.mixed(self.kept), self.alpha**0.5 * self.parts.diagonal(self.parts.roots)
+        rows = [kept @ self.half, R] if self.gentle else [kept, R @ self.half]
+        return namespace(R).concat(rows, axis=0)
+
+    @cached_property
+    def contracting(self) -> bool:
+        """‖V‖ ‖S‖ ≤ 1."""
+        return self.averaging and self.alpha * (self.parts.top + self.parts.left_out**2) <= 2.0
+
+    @property
+    def contracting_flow(self) -> bool:
+        """Then ‖e^{t(M − I)}‖ ≤ e^{t(‖M‖ − 1)}."""
+        return self.contracting
+
+    def source(self, start: Array, epsilon: Array) -> Array:
+        """h with Y w = Gᵀh, from V = I − NᵀN and S = I − αRᵀR.
+
+        Where S^½ is halved, S^½ Rᵀ = Rᵀ T^½ with T = I − αR Rᵀ; where V^½ is, V^½ Nᵀ = Nᵀ D with D = (I − N Nᵀ)^½.
+        """
+        xp, parts, a = namespace(start), self.parts, self.alpha
+        R, N = parts.diagonal(parts.roots), parts.mixed(self.kept)
+        gradient, apart = R.T @ epsilon, N.T @ (N @ start)
+        if self.gentle:
+            first = -N @ start
+            second = -(parts.shrunk(a, 0.5, dual=True) @ epsilon)
+            if self.left:
+                first = first + a * (N @ gradient)
+            else:
+                w = -apart + a * (R.T @ (R @ apart)) - a * gradient
+                first, second = first - N @ w, second + R @ (self.half @ apart)
+            return xp.concat([first, a**0.5 * second])
+        kept = self.kept
+        D = parts.mixed(root(eye(kept.shape[0], kept) - kept @ kept.T))
+        first, second = -D @ (N @ start), R @ apart - epsilon
+        if self.left:
+            first = first + a * (D @ (N @ gradient))
+            second = second + a * (R @ (parts.mixed(self.V) @ gradient))
+        return xp.concat([first, a**0.5 * second])
