@@ -7,6 +7,7 @@ import importlib.util
 import array_api_strict
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 
 def _libraries():
@@ -16,6 +17,13 @@ def _libraries():
         import cupy
 
         yield pytest.param(cupy, id="cupy", marks=pytest.mark.gpu)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_blas_thread():
+    """Small products on busy machines: threads would make them many times slower."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 @pytest.fixture(params=list(_libraries()))

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from market import RULES, TOPOLOGIES, Problem, problem
 from scipy.special import gammaln
-from threadpoolctl import threadpool_limits
 
 import ntkflow as nf
 from ntkflow.errors import InputError, NoLimitError
@@ -34,13 +33,6 @@ JUNK = 7.0  # stands in the padding, where nobody may read it
 every_rule = pytest.mark.parametrize("rule", RULES)
 every_topology = pytest.mark.parametrize("topology", TOPOLOGIES)
 both_modes = pytest.mark.parametrize("flow", [False, True], ids=["iteration", "flow"])
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Thousands of products of small matrices: threads only wait for each other (20 times slower on 2 busy cores)."""
-    with threadpool_limits(limits=1):
-        yield
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ import oracles
 import pytest
 import scipy.special
 from market import RULES, TOPOLOGIES
-from threadpoolctl import threadpool_limits
 
 import ntkflow as nf
 
@@ -25,13 +24,6 @@ Q, D, N = 4, 3, 2
 W = nf.weights.metropolis_hastings(TOPOLOGIES["path"])
 
 every_rule = pytest.mark.parametrize("rule", RULES)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Small matrices: threads only wait for each other."""
-    with threadpool_limits(limits=1):
-        yield
 
 
 # --- the networks, one sample at a time
