@@ -1,13 +1,13 @@
 """The paper's network, 8,200 states: predicting 200 steps beside what a user would do instead, in one run.
 
-    python benchmarks/fig2.py            # about ten seconds
+    python benchmarks/fig2.py            # about half a minute
     python benchmarks/fig2.py --dense    # also python-control and SciPy on the dense system: minutes, 8 GB
 
-Everything is timed from given Jacobians, all agents' losses at k = 0 ... 200.  Times are the best of
-several runs, for every contestant alike; the two dense ones run once.  Peak memory is the largest
-resident size (sampled every millisecond) of a fresh process that runs this contestant alone, less what
-its imports and inputs take.  The losses are held against the spectral engine's: training differs by what
-the linearisation leaves out, the others by rounding.
+Everything is timed from given Jacobians, all agents' losses at k = 0 ... 200, each contestant in a fresh
+process of its own.  Times are the best of several runs; the two dense ones run once.  Peak memory is how far
+the resident size (sampled every millisecond) rises in the first run above what imports and inputs take.
+The losses are held against the spectral engine's: training differs by what the linearisation leaves out, the
+others by rounding.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import ntkflow as nf
 
-STEPS, STEP_SIZE, RESULTS = 200, 1e-4, Path(__file__).parent / "results"
+STEPS, STEP_SIZE, REPEATS = 200, 1e-4, 7
+RESULTS = Path(__file__).parent / "results"
 
 
 def study(seed: int = 0) -> nf.Study:
@@ -117,25 +119,13 @@ DENSE: dict[str, tuple[Callable[..., np.ndarray], bool]] = {
 }
 
 
-def timed(run: Callable[[nf.Study], np.ndarray], design: nf.Study, repeats: int) -> tuple[float, np.ndarray]:
-    """Best wall time of several runs, and the answer."""
-    best = np.inf
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        answer = run(design)
-        best = min(best, time.perf_counter() - begin)
-    return best, answer
-
-
 def _resident() -> float:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
-def _memory(name: str, results: multiprocessing.Queue) -> None:
-    run = (QUICK | DENSE)[name][0]
-    design = study()
-    _ = design.linearized.compact if name.startswith("further") else design.linearized
+def _watched(run: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
+    """The answer, and how far the resident size rose above where it was."""
     before, seen, done = _resident(), [0.0], threading.Event()
 
     def watch() -> None:
@@ -144,36 +134,46 @@ def _memory(name: str, results: multiprocessing.Queue) -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    run(design)
+    answer = run()
     done.set()
     watcher.join()
-    results.put(max(0.0, max(seen) - before))
+    return answer, max(0.0, max(seen) - before)
 
 
-def peak_memory(name: str) -> float:
-    """MiB above the inputs, in a process of its own."""
+def _contest(name: str, results: multiprocessing.Queue) -> None:
+    run, flow = (QUICK | DENSE)[name]
+    design = study()
+    _ = design.linearized.compact if name.startswith("further") else design.linearized
+    seconds = []
+    begin = time.perf_counter()
+    losses, peak = _watched(lambda: run(design))
+    seconds.append(time.perf_counter() - begin)
+    for _ in range(0 if name in DENSE else REPEATS):
+        begin = time.perf_counter()
+        run(design)
+        seconds.append(time.perf_counter() - begin)
+    exact = further_prediction(design, "spectral", flow=flow)
+    gap = float(np.abs(losses - exact).max() / np.abs(exact).max())
+    results.put({"contestant": name, "seconds": min(seconds), "gap": gap, "peak_MiB": peak})
+
+
+def contest(name: str) -> dict[str, Any]:
+    """One contestant in a process of its own."""
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
-    process = context.Process(target=_memory, args=(name, results))
+    process = context.Process(target=_contest, args=(name, results))
     process.start()
-    answer = results.get()
+    row = results.get()
     process.join()
-    return answer
+    return row
 
 
 def main() -> None:
     """Run, print the table, write it to benchmarks/results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dense", action="store_true", help="also the two dense contestants (minutes, 8 GB)")
-    contestants = QUICK | (DENSE if parser.parse_args().dense else {})
-    design = study()
-    exact = {flow: further_prediction(design, "spectral", flow=flow) for flow in (False, True)}
-    numpy_training(design)  # warm caches and thread pools for everybody
-    rows = []
-    for name, (run, flow) in contestants.items():
-        seconds, losses = timed(run, design, 1 if name in DENSE else 7)
-        gap = np.abs(losses - exact[flow]).max() / np.abs(exact[flow]).max()
-        rows.append({"contestant": name, "seconds": seconds, "gap": gap, "peak_MiB": peak_memory(name)})
+    contestants = [*QUICK, *(DENSE if parser.parse_args().dense else [])]
+    rows = [contest(name) for name in contestants]
     training = rows[0]["seconds"]
     lines = [
         "| contestant | seconds | NumPy training takes … times as long | largest gap in the loss | peak memory, MiB |",
