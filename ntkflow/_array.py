@@ -102,11 +102,11 @@ def overflow_allowed() -> Any:
 def norm(array: Array) -> float:
     """The Frobenius norm of the whole array, as a Python float."""
     xp = namespace(array)
-    return float(xp.linalg.vector_norm(array)) if array.size else 0.0
+    return float(xp.linalg.vector_norm(array)) if 0 not in array.shape else 0.0
 
 
-def expm1(A: Array) -> Array:
-    """e^A − I for a square matrix, slow modes to full relative accuracy.
+def expm1(A: Array, time: float = 1.0) -> Array:
+    """e^{tA} − I for a square matrix, slow modes to full relative accuracy.
 
     Scaling and squaring of the [13/13] Padé approximant (Higham, Functions of Matrices, 2008, sec. 10.3),
     on D = e^A − I throughout: e^{2A} − I = D² + 2D, so that nothing is ever rounded against I.  Written
@@ -114,8 +114,9 @@ def expm1(A: Array) -> Array:
     """
     xp = namespace(A)
     size = float(xp.max(xp.sum(xp.abs(A), axis=0))) if A.shape[0] else 0.0
-    squarings = max(0, math.ceil(math.log2(size))) if size > 0 else 0
-    A = A / 2.0**squarings
+    busy = size > 0 and time > 0
+    squarings = max(0, math.ceil(math.log2(size) + math.log2(time))) if busy else 0
+    A = A * math.ldexp(time, -squarings)
     b = _PADE_13
     identity = eye(A.shape[0], A)
     A2 = A @ A

@@ -46,7 +46,7 @@ def left_out(operator: StateOperator, states: Array, times: Times) -> tuple[list
 def _contracts(operator: StateOperator, flow: bool) -> bool:
     """Whether the bound is a theorem here: no difference ever grows, and all gradients are taken at one Wᵏθ."""
     factors = operator.factors
-    if factors is None or len(_trailing(operator)) > 1 or not factors.averaging:
+    if factors is None or not operator.plain or len(_trailing(operator)) > 1 or not factors.averaging:
         return False
     return factors.contracting_flow if flow else factors.contracting
 

@@ -223,22 +223,17 @@ class LinearizedModel:
         r"""The same model in an orthonormal basis V of the joint row space, p = rank (T12).
 
         ``tol`` is relative to the largest singular value of the stacked Jacobian and clamped to the
-        dtype.  Agents that start apart add at most Q − 1 columns (Q, for a rule that decays weights)
-        on which every Jacobian is zero.  Cost: one SVD, or a sketch of about 4 r Q n P operations.
+        dtype.  Agents that start apart add at most Q columns, on which the Jacobian is no larger than what
+        is left out.  Cost: one SVD, or a sketch of about 4 r Q n P operations.
         """
         require_number("tol", tol, 0.0, 1.0)
         xp = namespace(self.jacobian)
         Q, n, p = self.jacobian.shape
         V, left_out = row_space(xp.reshape(self.jacobian, (Q * n, p)), tol)
-        rank = V.shape[1]
         V = _with_starts(V, self.start)
-        jacobian = self.jacobian @ V
-        if V.shape[1] > rank:  # what the Jacobian has left there is part of what is left out
-            still = xp.arange(V.shape[1], device=V.device) < rank
-            jacobian = jacobian * xp.astype(still, V.dtype)[None, None, :]
         return replace(
             self,
-            jacobian=jacobian,
+            jacobian=self.jacobian @ V,
             start=self.start @ V,
             basis=V if self.basis is None else self.basis @ V,
             left_out=left_out + self.left_out,

@@ -15,18 +15,16 @@ from __future__ import annotations
 import sympy
 
 __all__ = [
-    "BLOCKS", "LONG_NAMES", "OPERATORS", "H", "W", "beta", "d", "eta", "g0", "gamma",
+    "LONG_NAMES", "H", "W", "beta", "d", "eta", "g0", "gamma",
     "gradient", "h", "m", "mu", "p", "psi", "theta", "theta0", "v", "x_next", "y", "z",
 ]  # fmt: skip
 
 # operators: the mixing matrix and the scaled Hessian of the linearised loss, c JᵀJ
 W, H = sympy.symbols("W H", commutative=False)
-OPERATORS = (W, H)
 
 # states: the parameters, their start, the gradient there, and letters for auxiliary blocks and lets
 theta, theta0, g0 = sympy.symbols("theta theta0 g0", commutative=False)
 v, y, z, d, h, m, p, psi, x_next = sympy.symbols("v y z d h m p psi x_next", commutative=False)
-BLOCKS = (theta, v, y, z, d, h, m, p, psi)
 
 # scalars
 eta = sympy.Symbol("eta", positive=True)

@@ -101,13 +101,18 @@ class StateOperator:
         return None if self.shape[0] > 1 else factored(self.words, self._parts)
 
     @cached_property
-    def source(self) -> Array | None:
-        """h with Y w = Gᵀh where the rule is factored and each of its gradients is taken at some Wᵏθ; else None."""
-        with_h = {word: c for word, c in self.words.items() if "H" in word}
-        constant = {word[: word.index("H")]: c for word, c in with_h.items()}
+    def plain(self) -> bool:
+        """Whether a one-block rule takes each of its gradients at some Wᵏθ, so that its words say all of it."""
+        if self.shape[0] > 1:
+            return False
+        constant = {word[: word.index("H")]: c for word, c in self.words.items() if "H" in word}
         reference = {(*word, "H"): -c for word, c in constant.items()}
-        plain = self._words_of(g0) == constant and self._words_of(theta0) == reference
-        if self.factors is None or not plain:
+        return self._words_of(g0) == constant and self._words_of(theta0) == reference
+
+    @cached_property
+    def source(self) -> Array | None:
+        """h with Y w = Gᵀh where the rule is plain and factored; else None."""
+        if self.factors is None or not self.plain:
             return None
         residual = self.model.residual * (self.scale**0.5)[:, None]
         start = namespace(self.W).reshape(self.model.start, (-1,))
@@ -155,7 +160,7 @@ class StateOperator:
 
     @cached_property
     def drive(self) -> Array:
-        """W = U(s₀) − s₀ = A s₀ + b, the first update (blocks, Q, p); every answer is s₀ + g_t(A) w."""
+        """w = U(s₀) − s₀ = A s₀ + b, the first update (blocks, Q, p); every answer is s₀ + g_t(A) w."""
         return self._moved(self.start)
 
     @cached_property
@@ -167,7 +172,7 @@ class StateOperator:
 
     @cached_property
     def input(self) -> Array:
-        """U (blocks, Q, p) of ẋ = A x + u, x = (θ − θ(0), auxiliary blocks)."""
+        """u (blocks, Q, p) of ẋ = A x + u, x = (θ − θ(0), auxiliary blocks)."""
         return self._moved(self.origin)
 
     def input_of(self, residual: Array) -> Array:

@@ -154,8 +154,8 @@ def test_compression_keeps_what_it_says(xp, apart):
     V, J = to_numpy(small.basis), to_numpy(small.jacobian)
     rank = np.linalg.matrix_rank(stacked(model))
     assert rank == 10
-    assert V.shape[1] == rank + (5 if apart else 0)  # Q more at most, on which every Jacobian is exactly zero
-    assert not J[:, :, rank:].any()
+    assert V.shape[1] == rank + (5 if apart else 0)  # Q more at most, on which every Jacobian is zero to rounding
+    np.testing.assert_allclose(J[:, :, rank:], 0, atol=1e-14)
     np.testing.assert_allclose(V.T @ V, np.eye(V.shape[1]), atol=1e-14)
     np.testing.assert_allclose(J @ V.T, case.J, atol=1e-13)
     np.testing.assert_allclose(to_numpy(small.lift(small.start)), 0 if case.start is None else case.start, atol=1e-13)

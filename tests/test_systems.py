@@ -214,11 +214,7 @@ def test_mixing_is_taken_to_the_models_library(xp, name):
 
 def test_mixing_of_less_digits_still_keeps_consensus():
     # rows that sum to 1 in float32 miss it by 3e-8 in float64: consensus would grow and have no limit
-    coarse = CYCLE.astype(np.float32)
-    try:
-        system = small(mixing=coarse)
-    except MixingError:
-        return
+    system = small(mixing=CYCLE.astype(np.float32))
     np.testing.assert_allclose(system.mixing.sum(axis=1), 1, rtol=0, atol=1e-15)
 
 
@@ -402,11 +398,13 @@ def test_the_limit_is_where_long_times_go(xp, name, flow):
         assert not found[2].any()
 
 
+@pytest.mark.parametrize("n_parameters", [1, 2, 3, 5])
+@pytest.mark.parametrize("n_agents", [4, 6, 12, 14])
 @pytest.mark.parametrize("method", ["auto", "dense"])
-def test_a_mode_at_minus_one(method):
+def test_a_mode_at_minus_one(method, n_agents, n_parameters):
     # maximum-degree weights on an even cycle: lambda_min(W) = -1, the difference of neighbours flips for ever
-    mixing = np.array([[0, 0.5, 0, 0.5], [0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5], [0.5, 0, 0.5, 0]])
-    still, apart = problem(4, scale=0.0), problem(4, scale=0.0, apart=True)
+    mixing = nf.weights.max_degree(nf.graphs.cycle(n_agents))
+    still, apart = (problem(n_agents, n_parameters=n_parameters, scale=0.0, apart=a) for a in (False, True))
     assert not nf.LinearSystem("dgd", mixing, linearized(still), 0.1).iterate(math.inf, method).deviation.any()
     system = nf.LinearSystem("dgd", mixing, linearized(apart), 0.1)
     with pytest.raises(NoLimitError):
@@ -415,7 +413,7 @@ def test_a_mode_at_minus_one(method):
     np.testing.assert_allclose(limit, np.broadcast_to(apart.start.mean(axis=0), limit.shape), atol=1e-13)
     late = system.iterate([10**9, 10**9 + 1, 10**9 + 2], method).deviation
     np.testing.assert_allclose(late[0], late[2], atol=1e-12)
-    assert abs(late[0] - late[1]).max() > 0.1
+    assert abs(late[0] - late[1]).max() > 1e-3  # it flips by twice the mean difference of neighbours at the start
 
 
 # --- conserved

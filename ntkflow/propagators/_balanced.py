@@ -52,6 +52,11 @@ class Balanced:
         return self.operator.factors
 
     @property
+    def plain(self) -> bool:
+        """Whether each gradient is taken at some Wᵏθ."""
+        return self.operator.plain
+
+    @property
     def source(self) -> Array | None:
         """h with Y w = Gᵀh, where there is one."""
         return self.operator.source

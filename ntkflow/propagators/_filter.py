@@ -11,6 +11,8 @@ import math
 
 from .._array import Array, namespace
 
+LATE = 1400.0  # e^{t/2} is still a number at this time, and e^{−t/2} already nothing
+
 
 def gain(time: float, y: Array, *, flow: bool) -> Array:
     """g_t at every y ≥ 0, for one time; t may be infinite where the mode has a limit."""
@@ -37,9 +39,10 @@ def gain_slope(time: float, y: Array, *, flow: bool) -> Array:
     near = xp.where(far, xp.zeros_like(z), z)
     tiny = near == 0
     divisor = xp.where(tiny, xp.ones_like(near), near)
-    # e^{−t} (e^{tz} − 1)/z without overflow: e^{−t(1−z)} is small wherever e^{tz} is large
-    arg = xp.clip(time * near, -700.0, 700.0)
-    tail = math.exp(-time) * xp.where(tiny, xp.full_like(near, time), xp.expm1(arg) / divisor)
+    if time > LATE:  # e^{−t} (e^{tz} − 1)/z is below e^{−t/2} on |z| <= 1/2
+        tail = xp.zeros_like(near)
+    else:
+        tail = math.exp(-time) * xp.where(tiny, xp.full_like(near, time), xp.expm1(time * near) / divisor)
     series = (-math.expm1(-time) - tail) / (1.0 - near)
     return xp.where(far, direct, series)
 

@@ -6,12 +6,12 @@ import itertools
 import math
 from dataclasses import dataclass, field
 
-from .._array import Array, expm1, eye, namespace, norm, power1, zeros
+from .._array import Array, eps, expm1, eye, namespace, norm, power1, zeros
 from ..errors import NoLimitError
 from ._question import Times
 
 WALK = 20  # so many single steps cost about as much as one product of matrices of that size
-DECAYED, GROWN, LONGEST = 1e-6, 1e60, 2.0**60
+DECAYED, GROWN = 1e-6, 1e60
 
 
 def propagated(A: Array, w: Array, times: Times) -> list[Array]:
@@ -40,16 +40,17 @@ def limit(A: Array, w: Array, *, flow: bool) -> Array:
             "to within it is driven, and grows like t or decays too slowly to see; take finite times"
         )
     E = eye(A.shape[0], A) + (expm1(A) if flow else A)
+    longest = 1.0 / (8.0 * A.shape[0] * eps(A))  # beyond it, powers show the rounding of a modulus of 1
     size, before, power = norm(E), 1.0, 1.0
-    while DECAYED <= size <= GROWN and power < LONGEST:
+    while DECAYED <= size <= GROWN and power < longest:
         E, power = E @ E, 2.0 * power
         size, before = norm(E), size
     if size < DECAYED:
         return -xp.linalg.solve(A, w[:, None])[:, 0]
     modulus = (size / before) ** (2.0 / power) if math.isfinite(size) else math.inf  # ‖E²ᵏ‖ / ‖Eᵏ‖ is about ρᵏ
     raise NoLimitError(
-        f"the {kind} has no limit: a mode that grows {modulus:.9g} times per iteration does not decay; "
-        "take a smaller step size or finite times"
+        f"the {kind} has no limit: a mode that grows {modulus:.9g} times per iteration does not "
+        "decay, unless nothing drives it; take a smaller step size or finite times"
     )
 
 
@@ -83,5 +84,5 @@ class _Stepper:
             return state
         key = _rounded(gap)
         if key not in self.known:
-            self.known[key] = expm1(gap * self.generator) if self.flow else power1(self.generator, int(gap))
+            self.known[key] = expm1(self.generator, gap) if self.flow else power1(self.generator, int(gap))
         return state + self.known[key] @ state

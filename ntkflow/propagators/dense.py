@@ -15,7 +15,7 @@ from ._balanced import Balanced
 from ._matrix import distinct_gaps, propagated
 from ._question import Drive, Times, overflow_to_inf, rounding
 
-NEGLIGIBLE = 1e4  # a part of the drive below this times eps is rounding
+NEGLIGIBLE = 1e2  # a part of the drive below this times eps is rounding
 RANK_SLACK = 4.0
 BOUNDED = 1e2  # a stable x is about w/σ_min at most; what grows far beyond it does not forget its errors
 
@@ -49,7 +49,7 @@ class Dense:
     def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
         w, xp = drive.w, namespace(drive.w)
-        frame, inner, reduced, slowest = _restricted(self.matrix(), xp.reshape(w, (-1,)))
+        frame, inner, reduced, slowest, dropped = _restricted(self.matrix(), xp.reshape(w, (-1,)))
         states = xp.stack(propagated(inner, reduced, times)) @ frame.T
         sizes = [norm(states[i, :]) for i in range(times.count)]
         finite = [size if math.isfinite(size) else 0.0 for size in sizes]
@@ -57,6 +57,7 @@ class Dense:
         bounded = max(finite) * slowest <= BOUNDED * drive.size
         lived = [min(t, 1.0 / slowest) if slowest and bounded else t for t in times.values]
         error = rounding(times, finite, lived, norm(inner), drive, eps(w))
+        error = [e + dropped * (t if math.isfinite(t) else 0.0) for e, t in zip(error, times.values, strict=True)]
         return overflow_to_inf(xp.reshape(states, (times.count, *w.shape))), like(error, w)
 
     def matrix(self) -> Array:
@@ -66,23 +67,23 @@ class Dense:
         return xp.reshape(self.operator.apply(xp.reshape(identity, (*self.operator.shape, N))), (N, N))
 
 
-def _restricted(A: Array, w: Array) -> tuple[Array, Array, Array, float]:
-    """An orthonormal frame F of an invariant subspace that holds w, with FᵀAF, Fᵀw and σ_min(FᵀAF).
+def _restricted(A: Array, w: Array) -> tuple[Array, Array, Array, float, float]:
+    """An orthonormal frame F of an invariant subspace that holds w, FᵀAF, Fᵀw, σ_min(FᵀAF), and what of w is dropped.
 
     Each pass keeps the range of A; it ends when A is invertible there, or when the drive points out
     of the range and must ramp (σ_min is then 0).
     """
     xp = namespace(A)
-    frame = eye(A.shape[0], A)
-    drive_size = norm(w)
+    frame, size, dropped = eye(A.shape[0], A), norm(w), 0.0
     while A.shape[0]:
         U, s, _ = xp.linalg.svd(A)
         rank = int(xp.count_nonzero(s > RANK_SLACK * A.shape[0] * eps(A) * float(s[0])))
         if rank == A.shape[0]:
-            return frame, A, w, float(s[-1])
+            return frame, A, w, float(s[-1]), dropped
         U = U[:, :rank]
         inside = U.T @ w
-        if norm(w - U @ inside) > NEGLIGIBLE * eps(A) * drive_size:
-            return frame, A, w, 0.0
-        frame, A, w = frame @ U, U.T @ A @ U, inside
-    return frame, A, w, 0.0
+        outside = norm(w - U @ inside)
+        if outside > NEGLIGIBLE * eps(A) * size:
+            return frame, A, w, 0.0, dropped
+        frame, A, w, dropped = frame @ U, U.T @ A @ U, inside, dropped + outside
+    return frame, A, w, 0.0, dropped

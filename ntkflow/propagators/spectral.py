@@ -35,8 +35,8 @@ class Spectral:
 
     @staticmethod
     def accepts(operator: Balanced, times: Times) -> bool:
-        """Whether the rule's words have the structure."""
-        return operator.factors is not None
+        """Whether the rule's words have the structure, and its first update fits them."""
+        return operator.plain and operator.factors is not None
 
     @staticmethod
     def cost(operator: Balanced, times: Times) -> float:
@@ -62,8 +62,8 @@ class Spectral:
         flat = xp.reshape(w, (-1,))
         X, Y = self.factors.X, self.factors.Y
         inner = self.modes @ (flat if Y is None else Y @ flat) if self.push is None else self.push
-        # w lies in the range of A, so modes at rest get no drive but rounding: hold them exactly
-        inner = inner * xp.astype(self.y > 0, w.dtype)
+        if self.sharp:  # w lies in the range of A: modes at rest get no drive but rounding, hold them exactly
+            inner = inner * xp.astype(self.y > 0, w.dtype)
         filter_ = gain if Y is None else gain_slope
         gains = xp.stack(
             [self._limit_checked(t, filter_(t, self.y, flow=times.flow), inner, times) for t in times.values]
@@ -83,13 +83,14 @@ class Spectral:
         if not math.isinf(time) or times.flow:
             return gains
         xp = namespace(inner)
-        scale = float(xp.max(xp.abs(inner))) if inner.shape[0] else 0.0
-        loud = (self.y >= 2.0) & (xp.abs(inner) > 1e3 * eps(inner) * scale)
+        scale = float(xp.max(xp.abs(inner)))
+        still = self.y >= 2.0 - 8.0 * self.y.shape[0] * eps(inner) * max(1.0, float(xp.max(self.y)))  # −1, to rounding
+        loud = still & (xp.abs(inner) > 1e3 * eps(inner) * scale)
         if bool(xp.any(loud)):
             worst = 1.0 - float(xp.max(xp.where(loud, self.y, xp.zeros_like(self.y))))
             raise NoLimitError(f"the iteration has no limit: its mode with eigenvalue {worst:.6g} does not decay; "
                                "take a smaller step size or finite times")  # fmt: skip
-        return xp.where(self.y >= 2.0, xp.zeros_like(gains), gains)
+        return xp.where(still, xp.zeros_like(gains), gains)
 
     def _rounding(self, times: Times, coefficients: Array) -> Array:
         """First-order model: an error of a few eps·σ_max in every σ, through dg/dσ, and in every product."""
@@ -126,7 +127,7 @@ def _sharp(G: Array, h: Array | None) -> tuple[Array, Array, Array | None, float
 
 
 def _quick(G: Array, h: Array | None) -> tuple[Array, Array, Array | None, float]:
-    """The same through GᵀG, good for short horizons."""
+    """The same through GᵀG, good for short horizons: a y lost in rounding is as good as 0 there, its drive is not."""
     xp = namespace(G)
     y, columns = xp.linalg.eigh(G.T @ G)
-    return y, columns.T, None if h is None else columns.T @ (G.T @ h), 8 * eps(y) * float(xp.max(y))
+    return y, columns.T, None if h is None else columns.T @ (G.T @ h), 0.0

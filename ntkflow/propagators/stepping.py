@@ -48,7 +48,7 @@ class Stepping:
     def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
         theta = 1.0
-        while theta > SMALLEST:
+        while theta > SMALLEST and _steps(times, theta) <= LONGEST:
             states, rounding, benign = self._weighted(times, drive, theta)
             if benign or not times.flow:
                 return states, rounding
@@ -58,12 +58,12 @@ class Stepping:
     def _weighted(self, times: Times, drive: Drive, theta: float) -> tuple[Array, Array, bool]:
         """Σ_k weight(t, k) x_k over the iterates of M_θ, in chunks; times beyond an overflow are infinite."""
         w, xp = drive.w, namespace(drive.w)
-        total = zeros((times.count, w.size), w)
+        total = zeros((times.count, self.operator.size), w)
         summed, rounded = np.zeros(times.count), np.zeros(times.count)
         reached = -1
         for ks, iterates, sizes, felt in self._chunks(w, int(_steps(times, theta)), theta):
             weights = _weights(times, ks, theta)
-            total = total + like(weights, w) @ xp.reshape(iterates, (len(ks), w.size))
+            total = total + like(weights, w) @ xp.reshape(iterates, (len(ks), self.operator.size))
             summed, rounded, reached = summed + weights @ sizes, rounded + weights @ felt, ks[-1]
         needed = np.asarray([_steps(Times((t,), times.flow), theta) for t in times.values])
         lost = needed > reached
