@@ -158,7 +158,9 @@ def require_square(W: Array) -> Array:
     """A square, real, finite matrix, of whatever library."""
     kind = type(W).__name__
     usable = namespace_or_none(W) is not None and not isinstance(W, np.matrix)
-    require(usable, "W", "an array", kind, "convert it with numpy.asarray (a sparse one: W.toarray())", MixingError)
+    graph = hasattr(W, "nodes")
+    remedy = "ntkflow.weights.metropolis_hastings(graph) makes one" if graph else "convert it with numpy.asarray"
+    require(usable, "W", "an array", kind, remedy + (" (W.toarray())" if hasattr(W, "toarray") else ""), MixingError)
     shape = tuple(W.shape)
     square = len(shape) == 2 and shape[0] == shape[1] and shape[0] > 0
     require(square, "W", "a square matrix", f"shape {shape}", "give it one row and column an agent", MixingError)

@@ -40,7 +40,8 @@ def _direct(J: Array, tol: float) -> tuple[Array, float]:
         V = Wt.T
     s1 = float(s[0])
     rank = max(1, int(xp.count_nonzero(s > tol * s1)))  # J = 0 keeps one idle direction
-    tail = float(s[rank]) + eps(J) * s1 if rank < s.shape[0] else 0.0
+    full = min(int(xp.count_nonzero(xp.any(J != 0, axis=1))), J.shape[1])  # padding rows hold nothing
+    tail = float(s[rank]) + eps(J) * s1 if rank < full else 0.0
     return V[:, :rank], tail
 
 

@@ -287,8 +287,11 @@ def _numbers(texts: list[str]) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for text in texts:
         name, _, value = (part.strip() for part in text.partition("="))
+        name = name.replace("-", "_")
+        if name in numbers:
+            refuse("parameter", f"one value for {name}", "two")
         try:
-            numbers[name.replace("-", "_")] = float(value)
+            numbers[name] = float(value)
         except ValueError:
             refuse("parameter", "name=value with a number", repr(text), "for example momentum=0.9")
     return numbers

@@ -5,10 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ._array import all_finite, is_real_floating, namespace_or_none
+
+MEMORY = 8.0  # GiB that one array may take
 
 
 class NtkflowError(Exception):
@@ -37,6 +41,21 @@ class RuleError(InputError):
 
 class DataError(InputError):
     """Data that cannot be read or dealt to the agents."""
+
+
+class ReadOnly:
+    """Attributes are set while the object is made; afterwards `_settle` has closed them."""
+
+    _remedy = "make a new one"
+
+    def _settle(self) -> None:
+        self.__dict__["_settled"] = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refused once settled: what has been computed would silently keep the old value."""
+        if self.__dict__.get("_settled"):
+            refuse(f"{type(self).__name__}.{name}", "no assignment", repr(value)[:40], self._remedy)
+        super().__setattr__(name, value)
 
 
 class OutputError(InputError):
@@ -92,6 +111,18 @@ def nearest(value: str, choices: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else "choose one of " + ", ".join(names)
 
 
+def require_memory(name: str, numbers: float, remedy: str) -> None:
+    """Room for so many double-precision numbers, before they are asked of the machine."""
+    gigabytes = 8.0 * numbers / 2**30
+    require(gigabytes <= MEMORY, name, f"at most {MEMORY:g} GiB of results", f"{gigabytes:.3g} GiB", remedy)
+
+
+def require_path(name: str, value: Any) -> Path:
+    """A file or folder, given as text or path."""
+    require(isinstance(value, str | os.PathLike), name, "a path", repr(value), "pass it as text or pathlib.Path")
+    return Path(value).expanduser()
+
+
 def plain_name(value: Any, separators: str, joiner: str) -> Any:
     """A name as its catalogue spells it: no outer blanks, lower case, ``joiner`` for each of ``separators``."""
     if not isinstance(value, str):
@@ -119,9 +150,9 @@ def require_array(name: str, array: Any, ndim: int | None = None, remedy: str = 
         name,
         "real floating numbers",
         f"dtype {array.dtype}",
-        remedy or "convert with astype(float)",
+        "convert with astype(float)",
     )
-    require(all_finite(array), name, "finite numbers", "NaN or infinity", remedy or "remove or replace those entries")
+    require(all_finite(array), name, "finite numbers", "NaN or infinity", "remove or replace those entries")
     return array
 
 

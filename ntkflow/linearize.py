@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -51,20 +51,20 @@ class LinearizedModel:
         Outputs at those points.
     """
 
-    jacobian: Array
-    residual: Array
+    jacobian: Array = field(repr=False)
+    residual: Array = field(repr=False)
     n_outputs: int
     n_samples: Array
-    outputs: Array | None
-    start: Array
-    basis: Array | None
+    outputs: Array | None = field(repr=False)
+    start: Array = field(repr=False)
+    basis: Array | None = field(repr=False)
     left_out: float
     n_parameters: int
     liftable: bool
     absolute: bool
     compressed: bool
-    test_jacobian: Array | None = None
-    test_outputs: Array | None = None
+    test_jacobian: Array | None = field(default=None, repr=False)
+    test_outputs: Array | None = field(default=None, repr=False)
 
     @classmethod
     def from_jacobian(
@@ -121,6 +121,9 @@ class LinearizedModel:
             f"shape {J.shape}",
             error=ShapeError,
         )
+        top = float(xp.max(xp.abs(J)))
+        squares = top * top * Q * n * P < float(xp.finfo(J.dtype).max)
+        require(squares, "J", "entries whose squares can be summed", f"{top:.3g}", "scale parameters or outputs")
         sizes, mask = _sizes(n_samples, Q, n, require_count("n_outputs", n_outputs), J)
         residual = require_shape("residual", residual, (Q, n))
         if outputs is not None:
@@ -190,6 +193,7 @@ class LinearizedModel:
         residual = require_array("residual", residual, 2, "pass the residuals as (Q, n)")
         xp = _one_namespace(K=K, residual=residual, outputs=outputs, test_kernel=test_kernel, test_outputs=test_outputs)
         Q, n = residual.shape
+        require(Q >= 1 and n >= 1, "residual", "at least one agent and row", f"shape {(Q, n)}", error=ShapeError)
         K = require_shape("K", K, (Q * n, Q * n), "agents one after the other, rows as in the residual")
         require(norm(K - K.T) <= 100 * eps(K) * norm(K), "K", "a symmetric matrix", f"|K - K.T| = {norm(K - K.T):.3g}")
         sizes, mask = _sizes(n_samples, Q, n, require_count("n_outputs", n_outputs), K)

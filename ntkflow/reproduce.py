@@ -307,7 +307,7 @@ def _settings(studies: Sequence[Study]) -> dict[str, Any]:
     study = studies[0]
     return {
         "algorithm": study.algorithm.name,
-        "parameters": dict(study.parameters),
+        "parameters": {str(symbol): number for symbol, number in study.numbers.items() if str(symbol) != "eta"},
         "step_size": study.step_size,
         "normalization": list(dict.fromkeys(str(s.normalization) for s in studies)),
         "data": study.data.name,

@@ -170,7 +170,11 @@ class Trajectory:
     def to_pandas(self) -> DataFrame:
         """One row a time and agent: time, agent, loss, and the consensus error at that time."""
         import numpy as np
-        import pandas as pd
+
+        try:
+            import pandas as pd
+        except ImportError:
+            refuse("to_pandas", "pandas", "none installed", "pip install pandas")
 
         T, Q = self.loss.shape
         return pd.DataFrame({

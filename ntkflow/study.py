@@ -6,18 +6,27 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from ._array import Array, namespace
+from ._array import Array, like, namespace, namespace_or_none
 from .algorithms import Rule, get
 from .datasets import Dataset
-from .errors import InputError, ShapeError, refuse, require, require_array, require_count
+from .errors import (
+    InputError,
+    ReadOnly,
+    ShapeError,
+    nearest,
+    refuse,
+    require,
+    require_array,
+    require_count,
+)
 from .linearize import LinearizedModel
 from .models import Model
 from .results import Trajectory
-from .systems import LinearSystem
+from .systems import LinearSystem, settled
 from .training import Network, train
 
 
-class Study:
+class Study(ReadOnly):
     r"""Agents, a network, data and an algorithm: predict it, train it, compare.
 
     Parameters
@@ -53,6 +62,8 @@ class Study:
     True
     """
 
+    _remedy = "study.using(name=value) makes a changed copy"
+
     def __init__(
         self,
         W: Array | None,
@@ -70,26 +81,45 @@ class Study:
         self.algorithm, self.step_size, self.normalization = get(algorithm), step_size, normalization
         self.test_inputs, self.parameters = test_inputs, parameters
         self._shared: dict[bool, LinearizedModel] = {}
-        if W is not None:
-            Q, found = data.n_agents, tuple(getattr(W, "shape", ()))
-            require(
-                found == (Q, Q), "W", f"shape ({Q}, {Q}) for the agents in data", f"shape {found}", error=ShapeError
-            )
+        sizes = like(data.n_samples, theta0)
+        self.mixing, self.numbers, self.scale = settled(
+            self.algorithm, W, sizes, model.n_outputs, step_size, normalization, parameters
+        )
+        self._settle()
 
     def using(self, **changes: Any) -> Study:
-        """The same study with some arguments changed; Jacobians and their compression are reused where they can be.
+        """The same study with some arguments changed, by name.
 
-        >>> # study.using(algorithm="atc", step_size=2e-4)
+        Jacobians and their compression are reused unless ``model``, ``theta0``, ``data`` or ``test_inputs``
+        change.  A new algorithm starts from its own default parameters.
+
+        Raises
+        ------
+        InputError
+            A name that is neither an argument of `Study` nor a parameter of the rule; bad values.
+
+        Examples
+        --------
+        >>> import ntkflow as nf
+        >>> data, model = nf.datasets.half_moons(4, 10), nf.models.MLP([2, 8, 1])
+        >>> W = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
+        >>> study = nf.Study(W, model, model.init(seed=0), data, "dgd", step_size=1e-3)
+        >>> faster = study.using(algorithm="cdmsgd", momentum=0.5)
+        >>> faster.linearized is study.linearized
+        True
         """
         known = {
             "W": self.W, "model": self.model, "theta0": self.theta0, "data": self.data,
             "algorithm": self.algorithm, "step_size": self.step_size,
             "normalization": self.normalization, "test_inputs": self.test_inputs,
         }  # fmt: skip
-        kept = self.parameters if get(changes.get("algorithm", self.algorithm)) is self.algorithm else {}
-        study = Study(**{**known, **kept, **changes})
+        rule = get(changes.get("algorithm", self.algorithm))
+        names = {*known, *rule.parameter_names}
+        for name in changes:
+            require(name in names, f"using({name}=...)", "an argument of Study", "an unknown one", nearest(name, names))
+        study = Study(**{**known, **(self.parameters if rule is self.algorithm else {}), **changes})
         if not {"model", "theta0", "data", "test_inputs"} & set(changes):
-            study._shared = self._shared
+            study.__dict__["_shared"] = self._shared  # whoever linearises first does it for all
         return study
 
     @property
@@ -125,13 +155,13 @@ class Study:
                 "both" if steps is not None else "neither",
                 "e.g. predict(steps=200)",
             )
-        asked = range(require_count("steps", steps, 0) + 1) if times is None else times
-        return self.system.flow(asked, method) if flow else self.system.iterate(asked, method)
+        if times is None:
+            times = range(require_count("steps", steps, 0) + 1)
+        return self.system.flow(times, method) if flow else self.system.iterate(times, method)
 
     def train(self, steps: int, progress: Callable[[int], None] | None = None) -> Trajectory:
         """The real training at k = 0 … ``steps``, by the same rule expression."""
-        system = self.system
-        return train(self.network, system.rule, system._numbers, system.mixing, system._scale, steps, progress)
+        return train(self.network, self.algorithm, self.numbers, self.mixing, self.scale, steps, progress)
 
     def _linearize(self, absolute: bool) -> LinearizedModel:
         theta, x, network = self.network.theta0, self.data.x, self.network
@@ -176,6 +206,9 @@ def _require_fit(model: Model, theta0: Array, data: Dataset) -> None:
         "draw it with model.init",
         ShapeError,
     )
+    alike = namespace_or_none(theta0, data.x) is not None and theta0.dtype == data.x.dtype
+    found = f"{theta0.dtype} of {type(theta0).__module__} beside {data.x.dtype} of {type(data.x).__module__}"
+    require(alike, "theta0", "the library and dtype of the data", found, "draw it with model.init(other=data.x)")
     N, M = data.x.shape[2], data.y.shape[2]
     match = (model.n_inputs, model.n_outputs) == (N, M)
     require(match, "data", f"{model.n_inputs} inputs and {model.n_outputs} outputs, as the model has", f"{N} and {M}",

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import bounds
 from ._array import Array, eps, eye, like, namespace, overflow_allowed, zeros
 from .algorithms import Rule, get
-from .errors import MixingError, refuse, require, require_number
+from .errors import MixingError, ReadOnly, refuse, require, require_memory, require_number
 from .linearize import LinearizedModel
 from .normalization import gradient_scale
 from .operator import StateOperator
 from .propagators import Times, solve
 from .results import Trajectory
 from .weights import MixingAudit, audit, require_mixing
+
+if TYPE_CHECKING:
+    import sympy
 
 DENSE_LIMIT = 20_000  # states; beyond it A alone would take more than 3 GB
 
@@ -39,7 +42,7 @@ class LinearMap:
         return self(x)
 
 
-class LinearSystem:
+class LinearSystem(ReadOnly):
     r"""ẋ = A x + u (flow) and x⁺ = x + A x + u (iteration), derived from an update rule.
 
     The state x has the shape (blocks, Q, p): θ − θ(0), then the rule's auxiliary blocks as they are.
@@ -97,16 +100,17 @@ class LinearSystem:
         if not isinstance(model, LinearizedModel):
             refuse("model", "a LinearizedModel", type(model).__name__, "make one with LinearizedModel.from_jacobian")
         self.model = model
-        self.step_size = require_number("step_size", step_size, 0.0, open_low=True)
+        self.step_size = step_size
         self.normalization = normalization
         self.parameters = parameters
-        self.mixing = _mixing(self.rule, W, model)
+        self.mixing, self.numbers, self.scale = settled(
+            self.rule, W, model.n_samples, model.n_outputs, self.step_size, normalization, parameters
+        )
         if self.rule.moves_consensus and not model.absolute:
             why = f"rule {self.rule.name!r} acts on the parameters themselves (weight decay?)"
             refuse("model", "a start in absolute coordinates", "none", f"{why}; pass start= when linearising")
-        self._numbers = self.rule.numbers(self.step_size, parameters)
-        self._program = self.rule.bind(self._numbers)
-        self._scale = gradient_scale(normalization, model.n_samples, model.n_outputs)
+        self._program = self.rule.bind(self.numbers)
+        self._settle()
 
     @cached_property
     def full(self) -> StateOperator:
@@ -149,11 +153,77 @@ class LinearSystem:
         return audit(self.mixing)
 
     def flow(self, times: Any, method: str = "auto") -> Trajectory:
-        """The gradient flow at exactly these times (in iterations, any order, inf allowed), in closed form."""
+        r"""The gradient flow ṡ = U(s) − s in closed form, s(t) = s₀ + ((e^{tA} − 1)/A) w with w = U(s₀) − s₀.
+
+        Parameters
+        ----------
+        times : float or (T,)
+            Exactly these, in iterations, in any order; 0 and inf allowed, a scalar is one time.
+        method : str
+            "auto", or an engine by name: "spectral", "krylov", "stepping", "dense".
+
+        Returns
+        -------
+        Trajectory
+            With an error bound for every time.
+
+        Raises
+        ------
+        NoLimitError
+            At t = ∞ when a mode does not decay.
+        InputError
+            Times that are negative, NaN or no numbers; an engine that does not take this question.
+
+        Notes
+        -----
+        Cost: see the engines.  References: arXiv 2409.15267, eq. (14); theory T1, T15.
+
+        Examples
+        --------
+        >>> import numpy as np, ntkflow as nf
+        >>> lin = nf.LinearizedModel.from_jacobian(np.ones((2, 1, 3)), np.ones((2, 1)))
+        >>> system = nf.LinearSystem("dgd", np.full((2, 2), 0.5), lin, step_size=0.1)
+        >>> system.flow([0.0, np.inf]).loss.round(6)
+        array([[0.5, 0.5],
+               [0. , 0. ]])
+        """
         return self._trajectory(Times(_times("times", times), True), method)
 
     def iterate(self, steps: Any, method: str = "auto") -> Trajectory:
-        """The iteration after exactly these numbers of updates (any order, inf allowed), in closed form."""
+        r"""The iteration s⁺ = U(s) in closed form, s_k = s₀ + (((I + A)ᵏ − I)/A) w with w = U(s₀) − s₀.
+
+        Parameters
+        ----------
+        steps : int or (T,)
+            After exactly these numbers of updates, in any order; 0 and inf allowed, a scalar is one.
+        method : str
+            "auto", or an engine by name: "spectral", "krylov", "stepping", "dense".
+
+        Returns
+        -------
+        Trajectory
+            With an error bound for every step; states that overflow are inf.
+
+        Raises
+        ------
+        NoLimitError
+            At k = ∞ when a mode does not decay, which a smaller step size may mend.
+        InputError
+            Steps that are not whole, negative or no numbers; an engine that does not take this question.
+
+        Notes
+        -----
+        Cost: see the engines.  References: arXiv 2409.15267, eqs. (4)–(6) with (11); theory T1.
+
+        Examples
+        --------
+        >>> import numpy as np, ntkflow as nf
+        >>> lin = nf.LinearizedModel.from_jacobian(np.ones((2, 1, 3)), np.ones((2, 1)))
+        >>> system = nf.LinearSystem("dgd", np.full((2, 2), 0.5), lin, step_size=0.1)
+        >>> system.iterate([0, 1]).loss.round(6)
+        array([[0.5  , 0.5  ],
+               [0.245, 0.245]])
+        """
         counts = _times("steps", steps)
         whole = all(math.isinf(k) or k == int(k) for k in counts)
         require(whole, "steps", "whole numbers", counts, "use flow(times) for times in between")
@@ -178,7 +248,7 @@ class LinearSystem:
         return A, B, C, zeros((Q * n, Q * n), A)
 
     def _operator(self, model: LinearizedModel) -> StateOperator:
-        return StateOperator(self.rule, self._program, self._numbers, self.mixing, model, self._scale)
+        return StateOperator(self.rule, self._program, self.numbers, self.mixing, model, self.scale)
 
     def _trajectory(self, times: Times, method: str) -> Trajectory:
         with overflow_allowed():
@@ -186,6 +256,7 @@ class LinearSystem:
 
     def _solved(self, times: Times, method: str) -> Trajectory:
         operator, xp = self.compact, namespace(self.mixing)
+        require_memory("times", times.count * operator.size, "ask for fewer times")
         asked = bounds.grid(operator, times)
         moved, rounding, engine = solve(operator, operator.drive, asked, method)
         states = moved + (operator.start - operator.origin)[None, ...]
@@ -208,25 +279,37 @@ class LinearSystem:
         )
 
 
-def _mixing(rule: Rule, W: Array | None, model: LinearizedModel) -> Array:
-    Q = model.n_agents
+def settled(
+    rule: Rule,
+    W: Array | None,
+    n_samples: Array,
+    n_outputs: int,
+    step_size: float,
+    normalization: Any,
+    parameters: dict[str, float],
+) -> tuple[Array, dict[sympy.Symbol, float], Array]:
+    """The mixing matrix, the rule's numbers and the gradient's factors of a design, all checked.
+
+    ``n_samples`` (Q,) are the true sizes as real numbers; W comes back in their library, dtype and device.
+    """
+    numbers = rule.numbers(require_number("step_size", step_size, 0.0, open_low=True), parameters)
+    return _mixing(rule, W, n_samples), numbers, gradient_scale(normalization, n_samples, n_outputs)
+
+
+def _mixing(rule: Rule, W: Array | None, n_samples: Array) -> Array:
+    Q = n_samples.shape[0]
     if not rule.uses_graph:
         require(W is None, "W", f"None, as rule {rule.name!r} has no graph", "a matrix", error=MixingError)
-        return eye(Q, model.jacobian)
+        return eye(Q, n_samples)
     if W is None:
         refuse("W", f"a ({Q}, {Q}) mixing matrix", None, "e.g. ntkflow.weights.metropolis_hastings(graph)", MixingError)
-    given, W = require_mixing(W), like(W, model.jacobian)
-    if eps(given) > eps(W):  # rows that sum to 1 in fewer digits: the diagonal takes up the difference
-        xp = namespace(W)
-        W = W + eye(W.shape[0], W) * (1.0 - xp.sum(W, axis=1))[:, None]
-    require(
-        tuple(W.shape) == (Q, Q),
-        "W",
-        f"shape ({Q}, {Q}), one row an agent",
-        f"shape {tuple(W.shape)}",
-        error=MixingError,
-    )
-    return W
+    require_mixing(W)
+    fits = tuple(W.shape) == (Q, Q)
+    require(fits, "W", f"shape ({Q}, {Q}), one row an agent", f"shape {tuple(W.shape)}", error=MixingError)
+    mixing = like(W, n_samples)
+    if eps(W) > eps(mixing):  # rows that sum to 1 in fewer digits: the diagonal takes up the difference
+        mixing = mixing + eye(Q, mixing) * (1.0 - namespace(mixing).sum(mixing, axis=1))[:, None]
+    return mixing
 
 
 def _times(name: str, given: Any) -> tuple[float, ...]:
@@ -235,6 +318,8 @@ def _times(name: str, given: Any) -> tuple[float, ...]:
         refuse(name, "numbers", repr(given))
     if getattr(given, "ndim", 0) > 1:
         refuse(name, "a number or a one-dimensional sequence", f"shape {tuple(given.shape)}")
+    if _is_sequence(given) and isinstance(given, Sized):
+        require_memory(name, 16.0 * len(given), "ask for fewer, such as every hundredth")  # a Python float is no double
     listed = _items(given) if _is_sequence(given) else [given]
     numbers = [_number(t) for t in listed]
     if any(t is None for t in numbers):

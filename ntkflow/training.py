@@ -9,7 +9,7 @@ from typing import Any
 from ._array import Array, like, namespace, overflow_allowed
 from .algorithms import Rule
 from .datasets import Dataset
-from .errors import refuse, require_count
+from .errors import refuse, require_count, require_memory
 from .models import Model
 from .results import Trajectory
 
@@ -100,7 +100,9 @@ def train(
     Every forward pass at the agents' parameters serves the record and the gradient alike.  Memory: the
     whole state at every step, (steps + 1)·blocks·Q·P numbers.  ``progress`` is told every step.
     """
-    require_count("steps", steps, 0)
+    Q, P = network.theta0.shape
+    recorded = (require_count("steps", steps, 0) + 1.0) * len(rule.blocks) * Q * P
+    require_memory("steps", recorded, "train fewer steps, or predict")
     xp = namespace(network.theta0)
     program = rule.bind(numbers)
     passes = _LastPass(network)

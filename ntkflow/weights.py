@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._array import Array, eps, eye, namespace, to_numpy
+from ._array import Array, eps, eye, namespace
 from ._audit import SLACK, Matrix, MixingAudit, Property, audit, hearing, require_square, row_remedy
 from .errors import GraphError, MixingError, plain_name, refuse, require, require_choice, require_number
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NAMES", "MixingAudit", "Property", "audit", "equal", "laplacian", "lazy", "max_degree", "metropolis_hastings",
-    "named", "require_mixing", "to_numpy",
+    "named", "require_mixing",
 ]  # fmt: skip
 
 
@@ -195,7 +195,8 @@ def lazy(W: Array) -> Array:
     array([[0.5, 0.5],
            [0.5, 0.5]])
     """
-    return (eye(W.shape[0], require_mixing(W)) + W) / 2
+    require_mixing(W)
+    return (eye(W.shape[0], W) + W) / 2
 
 
 def _lazy_metropolis(graph: nx.Graph) -> Matrix:
@@ -281,7 +282,10 @@ def require_mixing(W: Array) -> Array:
     excess = xp.abs(sums - 1) - SLACK * W.shape[0] * eps(W) * xp.where(size > 1, size, xp.ones_like(size))
     worst = int(xp.argmax(excess))
     if not float(excess[worst]) <= 0:  # so that NaN, from sums that overflow, is refused as well
-        refuse("W", "rows that sum to 1", f"{float(sums[worst]):.10g} in row {worst}", row_remedy(W, sums), MixingError)
+        found = f"{float(sums[worst]):.10g} in row {worst}"
+        if found.startswith("1 "):
+            found = f"1 {float(sums[worst]) - 1:+.2g} in row {worst}"
+        refuse("W", "rows that sum to 1", found, row_remedy(W, sums), MixingError)
     return W
 
 

@@ -119,10 +119,15 @@ class Rule:
         """The expression of a block's first value."""
         return theta0 if block == theta else self.start.get(block, sympy.S.Zero)
 
+    @property
+    def parameter_names(self) -> dict[str, sympy.Symbol]:
+        """Every name by which a parameter may be passed: short ("mu") and long ("momentum")."""
+        short = {str(symbol): symbol for symbol in self.parameters}
+        return short | {long: short[letter] for long, letter in LONG_NAMES.items() if letter in short}
+
     def numbers(self, step_size: float, given: Mapping[str, Any]) -> dict[sympy.Symbol, float]:
         """Every scalar symbol's number: the step size, the parameters given by name, the defaults."""
-        by_name = {str(symbol): symbol for symbol in self.parameters}
-        by_name |= {long: by_name[short] for long, short in LONG_NAMES.items() if short in by_name}
+        by_name = self.parameter_names
         numbers = dict(self.parameters)
         twice = [long for long, short in LONG_NAMES.items() if long in given and short in given]
         require(not twice, f"rule {self.name!r}", "one value a parameter", f"{twice} by two names")

@@ -6,11 +6,10 @@ import importlib.util
 import os
 from collections.abc import Sequence
 from http.client import HTTPException
-from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, refuse, require, require_choice
+from ..errors import DataError, refuse, require, require_choice, require_path
 from . import _deal  # by its module: the function here has a parameter called deal
 from ._arrays import built
 from ._dataset import Dataset
@@ -102,7 +101,7 @@ def _mnist_arrays(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images (S, N) and labels (S,), both unsigned bytes."""
     place = folder if folder is not None else os.environ.get("NTKFLOW_DATA") or None
-    stored = None if place is None else read_mnist(Path(place).expanduser(), split)
+    stored = None if place is None else read_mnist(require_path("folder", place), split)
     if stored is not None:
         return stored
     if not download or folder is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, require, require_choice, require_number
+from ..errors import DataError, require, require_choice, require_memory, require_number
 from . import _deal  # by its module: the functions here have a parameter called deal
 from ._arrays import built
 from ._dataset import Dataset, agent_sizes, host
@@ -65,6 +65,7 @@ def half_moons(
     total = sum(agent_sizes(n_agents, n_samples))
     noise = require_number("noise", noise, 0)
     seed = _deal.require_seed(seed)
+    require_memory("n_samples", 16.0 * total, "draw fewer samples")
     pool = 2 * total if _deal.deal_name(deal) == "dirichlet" else total
     from sklearn.datasets import make_moons
 

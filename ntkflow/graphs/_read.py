@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataError, GraphError, require
+from ..errors import DataError, GraphError, require, require_path
 from ._check import check
 from ._random import ordered
 
@@ -91,7 +91,7 @@ def from_edge_list(path: str | Path) -> nx.Graph:
     """
     import networkx as nx
 
-    edges = list(_edges(Path(path)))
+    edges = list(_edges(require_path("path", path)))
     require(bool(edges), str(path), "at least one edge", "none", "write two labels a line, such as: 0 1", DataError)
     graph = nx.Graph()
     graph.add_edges_from(edges)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._array import Array, like, namespace, namespace_or_none
-from ..errors import ShapeError, refuse, require, require_array, require_count
+from ..errors import ShapeError, refuse, require, require_array, require_count, require_memory
 
 Pull = Callable[[Array], Array]
 
@@ -78,6 +78,8 @@ class Model(ABC):
     def jacobian(self, theta: Array, x: Array) -> Array:
         """∂f/∂θ at every agent's inputs, (Q, n, P), n = D M rows sample-major, output fastest."""
         theta, x = self._checked(theta, x)
+        entries = float(x.shape[0]) * x.shape[1] * self.n_outputs * self.n_parameters
+        require_memory("Jacobian", entries, "take fewer samples or a smaller network, or bring a kernel")
         return namespace(theta).reshape(
             self._jacobian(theta, x), (x.shape[0], x.shape[1] * self.n_outputs, self.n_parameters)
         )

@@ -20,6 +20,8 @@ from .stepping import Stepping
 
 ENGINES: dict[str, Any] = {engine.name: engine for engine in (Spectral, Krylov, Stepping, Dense)}
 
+SEVERAL = 16.0  # several blocks: A is far from normal, and one block integrates what another rounds
+
 __all__ = ["ENGINES", "Times", "solve"]
 
 
@@ -38,7 +40,7 @@ def solve(operator: StateOperator, w: Array, times: Times, method: str = "auto")
     for engine in sorted(accepted, key=lambda engine: engine.cost(balanced, times)):
         try:
             states, rounding = engine.prepare(balanced, times).apply(times, drive)
-            return states * balanced.units, rounding, engine.name
+            return states * balanced.units, (1.0 if operator.shape[0] == 1 else SEVERAL) * rounding, engine.name
         except UnconvergedError as reason:
             failed = str(reason)
     raise InputError(f"method: expected an engine for this rule and these times, found {method!r} ({failed}); "

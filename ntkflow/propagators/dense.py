@@ -16,7 +16,7 @@ from ._matrix import distinct_gaps, propagated
 from ._question import Drive, Times, overflow_to_inf, rounding
 
 NEGLIGIBLE = 1e2  # a part of the drive below this times eps is rounding
-RANK_SLACK = 4.0
+RANK_SLACK = 4.0  # times eps·N^½·σ_max: what an exact zero looks like; modes may live right above it
 BOUNDED = 1e2  # a stable x is about w/σ_min at most; what grows far beyond it does not forget its errors
 
 
@@ -77,7 +77,7 @@ def _restricted(A: Array, w: Array) -> tuple[Array, Array, Array, float, float]:
     frame, size, dropped = eye(A.shape[0], A), norm(w), 0.0
     while A.shape[0]:
         U, s, _ = xp.linalg.svd(A)
-        rank = int(xp.count_nonzero(s > RANK_SLACK * A.shape[0] * eps(A) * float(s[0])))
+        rank = int(xp.count_nonzero(s > RANK_SLACK * A.shape[0] ** 0.5 * eps(A) * float(s[0])))
         if rank == A.shape[0]:
             return frame, A, w, float(s[-1]), dropped
         U = U[:, :rank]

@@ -54,7 +54,7 @@ class Krylov:
         y, H = _small(columns, size, times)
         states = xp.reshape(y @ xp.stack(basis[: len(columns)], axis=0), (times.count, *w.shape))
         sizes = [norm(y[i, :]) for i in range(times.count)]
-        error = rounding(times, sizes, list(times.values), norm(H) / len(columns) ** 0.5, drive, eps(w))
+        error = rounding(times, sizes, list(times.values), norm(H) / len(columns) ** 0.5, drive, 2.0 * eps(w))
         share = defect / (times.horizon or 1.0)
         return overflow_to_inf(states), like(error, w) + share * like(times.values, w)
 

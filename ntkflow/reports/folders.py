@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import OutputError, refuse, require
@@ -62,6 +62,7 @@ def new_folder(folder: str | os.PathLike[str]) -> Iterator[tuple[Path, list[Path
     """
     folder = require_new_folder(folder)
     there = folder.is_dir()
+    missing = [parent for parent in folder.absolute().parents if not parent.exists()]  # deepest first
     stage = (folder if there else folder.parent) / f".{folder.name}.{uuid.uuid4().hex[:8]}.unfinished"
     written: list[Path] = []
     try:
@@ -70,16 +71,22 @@ def new_folder(folder: str | os.PathLike[str]) -> Iterator[tuple[Path, list[Path
         names = sorted(path.name for path in stage.iterdir())
         if there:  # perhaps somebody's current or mounted folder: filled, not replaced
             for name in names:
-                written.append(folder / name)
+                if (folder / name).exists():
+                    raise FileExistsError(0, f"{name} appeared there meanwhile")
                 os.replace(stage / name, folder / name)
+                written.append(folder / name)
             stage.rmdir()
         else:
             os.rename(stage, folder)
             written.extend(folder / name for name in names)
     except BaseException as problem:
         shutil.rmtree(stage, ignore_errors=True)
+        for parent in missing:
+            with suppress(OSError):  # somebody else's by now
+                parent.rmdir()
         for path in written:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
         if isinstance(problem, OSError):
             raise OutputError(f"output: {folder} cannot be written ({problem.strerror or problem})") from problem
         raise

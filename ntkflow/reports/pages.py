@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._array import to_numpy
 from ..results import Trajectory
-from ..weights import to_numpy
 from . import plots
 from .tables import relative_gaps
 

@@ -24,10 +24,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from ..errors import ShapeError, refuse, require, require_shape
+from .._array import to_numpy
+from ..errors import OutputError, ShapeError, refuse, require, require_path, require_shape
 from ..graphs import check
 from ..results import Trajectory
-from ..weights import to_numpy
 from .layout import places
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def loss(
         When there is something else than trajectories, or they differ in their number of agents.
     """
     runs = [*_trajectories("predicted", predicted), *([] if observed is None else _trajectories("observed", observed))]
-    ax = ax or _new_axes()
+    ax = _axes(ax)
     handles, labels = draw_losses(ax, runs)
     ax.set_title(title or "")
     legend(ax, handles, labels)
@@ -131,7 +131,7 @@ def consensus(*trajectories: Trajectory, ax: Axes | None = None) -> Axes:
     InputError
         Without a trajectory, or for something else.
     """
-    runs, ax = _trajectories("trajectories", trajectories), ax or _new_axes()
+    runs, ax = _trajectories("trajectories", trajectories), _axes(ax)
     cycle = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
     names = list(dict.fromkeys(_design(run) for run in runs))
     colors = {name: cycle[i % len(cycle)] for i, name in enumerate(names)}
@@ -175,7 +175,7 @@ def graph(graph: nx.Graph, W: Any = None, *, ax: Axes | None = None) -> Axes:
     """
     place, Q = places(check(graph)), len(graph)
     weights = None if W is None else to_numpy(require_shape("W", W, (Q, Q), "one row for each node of the graph"))
-    ax, size = ax or _new_axes((2.6, 2.6)), float(np.clip(1500 / Q, 50, 190))
+    ax, size = _axes(ax, (2.6, 2.6)), float(np.clip(1500 / Q, 50, 190))
     index = {node: i for i, node in enumerate(graph)}
     pairs = [(index[a], index[b]) for a, b in graph.edges if a != b]
     (_draw_arrows if graph.is_directed() else _draw_edges)(ax, place, pairs, weights, size)
@@ -216,14 +216,18 @@ def legend(target: Axes | Figure, handles: list[Any], labels: list[str], **optio
 
 
 @in_style
-def save(figure: Figure, path_without_suffix: str | os.PathLike[str]) -> list[Path]:
+def save(figure: Figure | Axes, path_without_suffix: str | os.PathLike[str]) -> list[Path]:
     """Write the figure as PNG (200 dpi) and SVG and return their paths; a file is complete or not there at all."""
-    place, written = Path(path_without_suffix), []
+    picture: Any = getattr(figure, "figure", figure)  # an Axes knows its own
+    place, written = require_path("path_without_suffix", path_without_suffix), []
+    require(
+        place.parent.is_dir(), "path_without_suffix", "a place in a folder that exists", place.parent, error=OutputError
+    )
     for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         target = place.with_name(f"{place.name}.{suffix}")
         unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
         try:
-            figure.savefig(unfinished, format=suffix, dpi=200, metadata=metadata)
+            picture.savefig(unfinished, format=suffix, dpi=200, metadata=metadata)
             os.replace(unfinished, target)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -242,10 +246,14 @@ def _trajectories(name: str, given: Any) -> list[Trajectory]:
     return runs
 
 
-def _new_axes(size: tuple[float, float] | None = None) -> Axes:
-    import matplotlib.pyplot as plt
+def _axes(ax: Any, size: tuple[float, float] | None = None) -> Axes:
+    """The Axes given, or those of a new figure."""
+    if ax is None:
+        import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=size, layout="constrained")[1]
+        return plt.subplots(figsize=size, layout="constrained")[1]
+    require(isinstance(ax, Axes), "ax", "a matplotlib Axes", type(ax).__name__)
+    return ax
 
 
 def _design(run: Trajectory) -> str:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._array import to_numpy
 from ..errors import ShapeError, refuse, require
 from ..results import Trajectory
-from ..weights import to_numpy
 
 if TYPE_CHECKING:
     from rich.table import Table

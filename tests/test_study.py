@@ -1,0 +1,96 @@
+"""A study checks its arguments before it computes anything, and says which one is wrong."""
+
+import numpy as np
+import pytest
+
+import ntkflow as nf
+from ntkflow.errors import NtkflowError
+
+data = nf.datasets.half_moons(n_agents=4, n_samples=5, seed=0)
+model = nf.models.MLP([2, 4, 1])
+mixing = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
+theta0 = model.init(seed=0)
+
+
+def made(**changes):
+    given = {"W": mixing, "model": model, "theta0": theta0, "data": data, "algorithm": "dgd", "step_size": 1e-3}
+    return nf.Study(**{**given, **changes})
+
+
+BAD = {
+    "W as a list": ({"W": mixing.tolist()}, "an array, found list"),
+    "a graph for W": ({"W": nf.graphs.cycle(4)}, "metropolis_hastings"),
+    "negative step": ({"step_size": -1.0}, "step_size"),
+    "step as text": ({"step_size": "0.1"}, "step_size"),
+    "normalization": ({"normalization": "summ"}, "did you mean 'sum'"),
+    "rows of W": ({"W": 2 * mixing}, "sum to 1"),
+    "shape of W": ({"W": np.full((3, 3), 1 / 3)}, "one row an agent"),
+    "no W": ({"W": None}, "W"),
+    "a parameter the rule has not": ({"foo": 1.0}, "foo"),
+    "a misspelt parameter": ({"algorithm": "cdmsgd", "momentun": 0.5}, "did you mean 'momentum'"),
+    "algorithm": ({"algorithm": "dgdd"}, "did you mean 'dgd'"),
+    "model": ({"model": np.ones(3)}, "model"),
+    "data": ({"data": data.x}, "data"),
+    "theta0": ({"theta0": theta0[:-1]}, "theta0"),
+    "single precision": ({"theta0": theta0.astype(np.float32)}, "dtype"),
+    "inputs": ({"model": nf.models.MLP([3, 4, 1]), "theta0": nf.models.MLP([3, 4, 1]).init()}, "inputs"),
+}
+
+
+@pytest.mark.parametrize(("changes", "shown"), BAD.values(), ids=BAD.keys())
+def test_bad_design_is_refused_at_once(changes, shown):
+    with pytest.raises(NtkflowError, match=shown) as caught:
+        made(**changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_using_checks_names_and_shares_jacobians():
+    study = made()
+    with pytest.raises(NtkflowError, match="did you mean 'step_size'"):
+        study.using(stepsize=1.0)
+    with pytest.raises(NtkflowError, match="step_size"):
+        study.using(step_size=0.0)
+    other = study.using(algorithm="atc", step_size=2e-3, W=np.full((4, 4), 0.25), normalization="sum")
+    assert other.linearized.compact is study.linearized.compact
+    assert study.using(theta0=model.init(seed=1)).linearized is not study.linearized
+    fast = study.using(algorithm="cdmsgd", momentum=0.5)
+    assert fast.using(step_size=1e-4).parameters == {"momentum": 0.5}
+    assert fast.using(algorithm="dgd").parameters == {}
+
+
+def test_predict_wants_steps_or_times():
+    study = made()
+    for bad in ({}, {"steps": 3, "times": [1.0]}):
+        with pytest.raises(NtkflowError, match="either steps or times"):
+            study.predict(**bad)
+    assert study.predict(times=[0.0, np.inf]).loss.shape == (2, 4)
+
+
+CARELESS = {
+    "assignment": (lambda: setattr(made(), "step_size", 1.0), "using"),
+    "assignment to a system": (lambda: setattr(made().system, "step_size", 1.0), "no assignment"),
+    "more steps than memory": (lambda: made().predict(10**9), "at most 8 GiB"),
+    "a training beyond memory": (lambda: made().train(10**9), "at most 8 GiB"),
+    "data beyond memory": (lambda: nf.datasets.half_moons(8, 10**8), "at most 8 GiB"),
+    "a Jacobian beyond memory": (
+        lambda: nf.models.MLP([2, 10**5, 1]).jacobian(np.ones(4 * 10**5 + 1), np.ones((64, 100, 2))),
+        "at most 8 GiB",
+    ),
+    "numbers too large to square": (
+        lambda: nf.LinearizedModel.from_jacobian(np.full((2, 1, 3), 1e300), np.ones((2, 1))),
+        "squares",
+    ),
+    "a graph to lazy": (lambda: nf.weights.lazy(nf.graphs.cycle(4)), "metropolis_hastings"),
+    "rows short by a hair": (lambda: made(W=mixing * (1 - 1e-12)), "1 -1e-12 in row 0"),
+    "edges instead of a file": (lambda: nf.graphs.from_edge_list([(0, 1)]), "a path"),
+    "an empty kernel": (lambda: nf.LinearizedModel.from_kernel(np.zeros((0, 0)), np.zeros((0, 0))), "at least one"),
+    "axes": (lambda: nf.plots.loss(made().predict(3), ax=3), "Axes"),
+    "a folder that is not": (lambda: nf.plots.save(nf.plots.figure()[0], "/nope/x"), "folder that exists"),
+}
+
+
+@pytest.mark.parametrize(("call", "shown"), CARELESS.values(), ids=CARELESS.keys())
+def test_careless_use_gets_one_clear_line(call, shown):
+    with pytest.raises(NtkflowError, match=shown) as caught:
+        call()
+    assert "\n" not in str(caught.value)
