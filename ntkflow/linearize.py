@@ -256,7 +256,13 @@ class LinearizedModel:
         return self.jacobian.shape[0]
 
     def lift(self, x: Array) -> Array:
-        """Coordinates (..., p) as parameter deviations (..., P); refused for kernels."""
+        """Coordinates x (..., p) as parameter deviations V x (..., P).
+
+        Raises
+        ------
+        InputError
+            For a model made from a kernel, which has no parameters.
+        """
         if not self.liftable:
             refuse(
                 "lift",

@@ -147,7 +147,43 @@ class Study(ReadOnly):
     def predict(
         self, steps: int | None = None, times: Any = None, *, flow: bool = False, method: str = "auto"
     ) -> Trajectory:
-        """Closed form at k = 0 … ``steps``, or at the given ``times``; the iteration, or with ``flow`` the flow."""
+        """Every agent's trajectory in closed form, without training.
+
+        Parameters
+        ----------
+        steps : int
+            Predict at k = 0, 1, …, ``steps``.
+        times : float or (T,)
+            Or exactly at these times, in iterations; inf allowed.  Whole numbers unless ``flow``.
+        flow : bool
+            The gradient flow instead of the iteration.
+        method : str
+            "auto", or an engine by name.
+
+        Returns
+        -------
+        Trajectory
+
+        Raises
+        ------
+        InputError
+            Neither or both of steps and times; times that do not fit.
+        NoLimitError
+            At t = ∞ when a mode does not decay.
+
+        Notes
+        -----
+        The first call linearises and compresses the network: one Jacobian, one sketch of it.
+
+        Examples
+        --------
+        >>> import ntkflow as nf
+        >>> data, model = nf.datasets.half_moons(4, 10), nf.models.MLP([2, 8, 1])
+        >>> W = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
+        >>> study = nf.Study(W, model, model.init(seed=0), data, "dgd", step_size=1e-3)
+        >>> study.predict(steps=5).loss.shape, study.predict(times=1e6, flow=True).loss.shape
+        ((6, 4), (1, 4))
+        """
         if (steps is None) == (times is None):
             refuse(
                 "predict",
@@ -160,7 +196,30 @@ class Study(ReadOnly):
         return self.system.flow(times, method) if flow else self.system.iterate(times, method)
 
     def train(self, steps: int, progress: Callable[[int], None] | None = None) -> Trajectory:
-        """The real training at k = 0 … ``steps``, by the same rule expression."""
+        """The real training at k = 0 … ``steps``, by the same rule expression.
+
+        Parameters
+        ----------
+        steps : int
+            Updates of full batches.
+        progress : callable, optional
+            Told the number of every step.
+
+        Returns
+        -------
+        Trajectory
+            Losses and parameters met on the way; ``mode`` is "training", and there is no error bound.
+
+        Raises
+        ------
+        InputError
+            A number of steps whose states exceed 8 GiB.
+
+        Notes
+        -----
+        Cost: one forward and one backward pass of every agent a step (DIGing: the new point's passes serve the
+        next step).  Memory: (steps + 1)·blocks·Q·P numbers.
+        """
         return train(self.network, self.algorithm, self.numbers, self.mixing, self.scale, steps, progress)
 
     def _linearize(self, absolute: bool) -> LinearizedModel:

@@ -230,7 +230,23 @@ class LinearSystem(ReadOnly):
         return self._trajectory(Times(counts, False), method)
 
     def dense(self) -> tuple[Array, Array, Array, Array]:
-        """(A, B, C, D) as plain matrices; states ordered by block, agent, parameter.  Small systems only."""
+        """The state-space matrices (A, B, C, D) as plain arrays; small systems only.
+
+        Returns
+        -------
+        A : (N, N), B : (N, Q n), C : (Q n, N), D : (Q n, Q n)
+            N = blocks·Q·p, states ordered by block, agent, parameter; D = 0.  With agents that start together
+            u = B e₀; outputs are f₀ + C x.
+
+        Raises
+        ------
+        InputError
+            Beyond 20,000 states, where A alone takes 3 GB.
+
+        Notes
+        -----
+        Cost: one product with Ψ for N columns.  References: arXiv 2409.15267, eqs. (12a–c); theory T1.
+        """
         operator, xp = self.full, namespace(self.mixing)
         N, (Q, n) = operator.size, self.model.residual.shape
         require(

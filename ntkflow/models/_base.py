@@ -76,7 +76,25 @@ class Model(ABC):
         return self._pullback(*self._checked(theta, x, finite=False))
 
     def jacobian(self, theta: Array, x: Array) -> Array:
-        """∂f/∂θ at every agent's inputs, (Q, n, P), n = D M rows sample-major, output fastest."""
+        """∂f/∂θ at every agent's inputs.
+
+        Parameters
+        ----------
+        theta : (P,) or (Q, P)
+            Shared parameters, or each agent's own.
+        x : (Q, D, N)
+            Inputs.
+
+        Returns
+        -------
+        (Q, n, P)
+            n = D M rows, sample-major with the output index fastest (arXiv 2409.15267, eq. 9).
+
+        Raises
+        ------
+        ShapeError, InputError
+            Shapes that do not fit, NaN, two array libraries, a result beyond 8 GiB.
+        """
         theta, x = self._checked(theta, x)
         entries = float(x.shape[0]) * x.shape[1] * self.n_outputs * self.n_parameters
         require_memory("Jacobian", entries, "take fewer samples or a smaller network, or bring a kernel")
