@@ -34,6 +34,11 @@ def moved(observed: Trajectory) -> float:
     return float(np.abs(observed.loss[0] - observed.loss).max() / observed.loss[0].max())
 
 
+def percent(value: float) -> str:
+    """Two digits."""
+    return f"{100 * value:.2g} %"
+
+
 def half_moons() -> Iterator[str]:
     """Fig. 2: a network of 256 sigmoids on three graphs, seeds 0-9."""
     yield "| half moons, MLP, normalization | graph | median error | worst error | flow, median | moved, median |"
@@ -57,14 +62,14 @@ def half_moons() -> Iterator[str]:
     for (normalization, graph), found in sorted(rows.items(), key=lambda item: item[0][0], reverse=True):
         iteration, flow, distance = np.asarray(found).T
         yield (
-            f"| {normalization} | {graph} | {np.median(iteration):.2%} | {iteration.max():.2%} "
-            f"| {np.median(flow):.2%} | {np.median(distance):.2%} |"
+            f"| {normalization} | {graph} | {percent(np.median(iteration))} | {percent(iteration.max())} "
+            f"| {percent(np.median(flow))} | {percent(np.median(distance))} |"
         )
     everything = np.asarray(
         [run[0] for (normalization, _), runs in rows.items() if normalization == "sum" for run in runs]
     )
     yield ""
-    yield f"All 30 runs with `sum`: median {np.median(everything):.2%}, worst {everything.max():.2%}."
+    yield f"All 30 runs with `sum`: median {percent(np.median(everything))}, worst {percent(everything.max())}."
 
 
 def affine() -> Iterator[str]:
@@ -82,7 +87,14 @@ def affine() -> Iterator[str]:
             observed = study.train(STEPS)
             iteration = relative_error(study.predict(STEPS), observed)
             flow = relative_error(study.predict(STEPS, flow=True), observed)
-            row = (name, normalization, data.x.shape[1], f"{iteration:.1e}", f"{flow:.1e}", f"{moved(observed):.2%}")
+            row = (
+                name,
+                normalization,
+                data.x.shape[1],
+                f"{iteration:.1e}",
+                f"{flow:.1e}",
+                f"{percent(moved(observed))}",
+            )
             yield "| " + " | ".join(map(str, row)) + " |"
 
 
