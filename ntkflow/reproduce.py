@@ -206,7 +206,6 @@ def fig2(
     return run("fig2", designs, steps, settings, progress=progress)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a diverging loss is inf, and a note says so
 def run(
     name: str,
     designs: Mapping[str, tuple[str, nx.Graph, Study]],

@@ -77,6 +77,8 @@ class Study(ReadOnly):
         **parameters: float,
     ) -> None:
         _require_fit(model, theta0, data)
+        if test_inputs is not None:
+            require_array("test_inputs", test_inputs, 2, "pass the test inputs as (m, N)")
         self.W, self.model, self.theta0, self.data = W, model, theta0, data
         self.algorithm, self.step_size, self.normalization = get(algorithm), step_size, normalization
         self.test_inputs, self.parameters = test_inputs, parameters
@@ -229,7 +231,6 @@ class Study(ReadOnly):
         together = self.theta0.ndim == 1 and not absolute
         extra: dict[str, Any] = {}
         if self.test_inputs is not None:
-            require_array("test_inputs", self.test_inputs, 2, "pass the test inputs as (m, N)")
             points = xp.broadcast_to(self.test_inputs[None, :, :], (theta.shape[0], *self.test_inputs.shape))
             extra["test_jacobian"] = self.model.jacobian(theta, points)
             extra["test_outputs"] = xp.reshape(self.model(theta, points), (theta.shape[0], -1))

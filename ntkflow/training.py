@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ._array import Array, like, namespace, overflow_allowed
@@ -42,24 +43,27 @@ class Network:
         """Where the agents start, (Q, P)."""
         return self.theta0
 
-    @property
+    @cached_property
     def outputs(self) -> Array:
         """f_q(θ_q(0)), (Q, n)."""
-        xp = namespace(self.theta0)
-        return xp.reshape(self.model(self.theta0, self.data.x), (self.theta0.shape[0], -1))
+        return namespace(self.theta0).reshape(self.model(self.theta0, self.data.x), (self.theta0.shape[0], -1))
 
-    @property
+    @cached_property
     def residual(self) -> Array:
         """f_q(θ_q(0)) − y_q, zero on padding, (Q, n)."""
-        return self.pullback(self.theta0)[0]
+        return self._missed(namespace(self.theta0).reshape(self.outputs, self.data.y.shape))
 
     def pullback(self, theta: Array) -> tuple[Array, Callable[[Array], Array]]:
         """Residuals (Q, n) at θ (Q, P), and r (Q, n) ↦ J_qᵀ r_q."""
         xp = namespace(theta)
         outputs, pull = self.model.pullback(theta, self.data.x)
-        shape = outputs.shape
-        masked = (outputs - self.data.y) * xp.astype(self.data.mask, theta.dtype)[:, :, None]
-        return xp.reshape(masked, (shape[0], -1)), lambda r: pull(xp.reshape(r, shape))
+        return self._missed(outputs), lambda r: pull(xp.reshape(r, outputs.shape))
+
+    def _missed(self, outputs: Array) -> Array:
+        """Outputs (Q, D, M) minus targets, zero on padding, as (Q, n)."""
+        xp = namespace(outputs)
+        missed = (outputs - self.data.y) * xp.astype(self.data.mask, outputs.dtype)[:, :, None]
+        return xp.reshape(missed, (outputs.shape[0], -1))
 
     def residual_at(self, x: Array) -> Array:
         """Residuals (T, Q, n) at deviations x (T, Q, P)."""

@@ -11,7 +11,7 @@ from typing import Any
 import sympy
 
 from ..errors import RuleError, nearest, refuse, require, require_number
-from ..notation import LONG_NAMES, H, W, eta, g0, gradient, theta, theta0
+from ..notation import LONG_NAMES, H, W, eta, g0, theta, theta0
 from ._affine import Affine, Operator, add, affine, compose
 from ._program import Program, compile_program
 
@@ -218,4 +218,4 @@ def _of_consensus(form: Affine, shift: Mapping[sympy.Symbol, Operator]) -> Opera
     return {word: c for word, c in total.items() if c != 0}
 
 
-__all__ = ["Rule", "gradient"]
+__all__ = ["Rule"]

@@ -20,6 +20,11 @@ class Drive:
         """‖w‖."""
         return norm(self.w)
 
+    @property
+    def relative_noise(self) -> float:
+        """The noise beside ‖w‖."""
+        return self.noise / self.size if self.size else 0.0
+
 
 class UnconvergedError(Exception):
     """An engine met its limit; the next one is asked."""
@@ -54,7 +59,7 @@ def rounding(times: Times, sizes: list[float], life: list[float], rate: float, d
     ``sizes`` and ``life`` go with ``times.values``; the drive's own noise lives as long.
     """
     top = [max(size for s, size in zip(times.values, sizes, strict=True) if s <= t) for t in times.values]
-    relative = drive.noise / drive.size if drive.size else 0.0
+    relative = drive.relative_noise
     return [
         size * (8.0 * eps * (1.0 + lived * rate) + relative) + drive.noise * lived
         for size, lived in zip(top, life, strict=True)

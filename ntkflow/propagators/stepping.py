@@ -71,9 +71,8 @@ class Stepping:
         sizes = np.asarray([norm(states[i, ...]) for i in range(times.count)])
         benign = not lost.any() and bool(np.all(summed <= BENIGN * sizes + np.finfo(float).tiny))
         infinite = like(np.where(lost, math.inf, 0.0), w)
-        relative = drive.noise / drive.size if drive.size else 0.0
         mean = np.asarray(times.values) / theta
-        error = 8.0 * eps(w) * (summed + rounded) + relative * sizes + drive.noise * mean
+        error = 8.0 * eps(w) * (summed + rounded) + drive.relative_noise * sizes + drive.noise * mean
         return overflow_to_inf(states + infinite[:, None, None, None]), like(np.where(lost, math.inf, error), w), benign
 
     def _chunks(self, w: Array, steps: int, theta: float) -> Iterator[tuple[np.ndarray, Array, np.ndarray, np.ndarray]]:

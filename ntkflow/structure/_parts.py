@@ -32,6 +32,11 @@ class Parts:
         """R_q with R_qᵀR_q = c_q J_qᵀJ_q, (Q, min(n, p), p)."""
         return self._reduced[1]
 
+    @cached_property
+    def R(self) -> Array:
+        """The roots as one block-diagonal matrix, RᵀR = Ψ."""
+        return self.diagonal(self.roots)
+
     def reduced_residual(self, residual: Array) -> Array:
         """ε_q = Q_qᵀ r_q for weighted residuals √c_q e_q (Q, n), so that R_qᵀ ε_q is the gradient; flat."""
         xp, frame = namespace(self.J), self._reduced[0]

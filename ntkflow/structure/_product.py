@@ -63,7 +63,7 @@ class Product(Structure):
     @cached_property
     def G(self) -> Array:
         """The factor of I − S^½ V S^½ = αΨ + S^½ (I − V) S^½, or of I − V^½ S V^½ likewise."""
-        kept, R = self.parts.mixed(self.kept), self.alpha**0.5 * self.parts.diagonal(self.parts.roots)
+        kept, R = self.parts.mixed(self.kept), self.alpha**0.5 * self.parts.R
         rows = [kept @ self.half, R] if self.gentle else [kept, R @ self.half]
         return namespace(R).concat(rows, axis=0)
 
@@ -83,7 +83,7 @@ class Product(Structure):
         Where S^½ is halved, S^½ Rᵀ = Rᵀ T^½ with T = I − αR Rᵀ; where V^½ is, V^½ Nᵀ = Nᵀ D with D = (I − N Nᵀ)^½.
         """
         xp, parts, a = namespace(start), self.parts, self.alpha
-        R, N = parts.diagonal(parts.roots), parts.mixed(self.kept)
+        R, N = parts.R, parts.mixed(self.kept)
         gradient, apart = R.T @ epsilon, N.T @ (N @ start)
         if self.gentle:
             first = -N @ start

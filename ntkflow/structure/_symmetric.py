@@ -37,7 +37,7 @@ class Symmetric(Structure):
     @cached_property
     def G(self) -> Array:
         """The factor."""
-        parts, R = self.parts, self.parts.diagonal(self.parts.roots)
+        parts, R = self.parts, self.parts.R
         rows = [
             (-c) ** 0.5 * R @ parts.mixed(power_of(parts.W, len(word) // 2))
             for word, c in self.words.items()
@@ -58,7 +58,7 @@ class Symmetric(Structure):
 
     def source(self, start: Array, epsilon: Array) -> Array:
         """h with w = Gᵀh:  w = −NᵀN θ₀ − Σ c Wᵏ Rᵀ (R (Wᵏ − I) θ₀ + ε)."""
-        parts, R = self.parts, self.parts.diagonal(self.parts.roots)
+        parts, R = self.parts, self.parts.R
         pieces = [parts.mixed(self.kept) @ start]
         for word, c in self.words.items():
             if "H" in word:
