@@ -84,11 +84,13 @@ class StateOperator:
 
     @cached_property
     def words(self) -> Words:
-        """M of a one-block rule as {word in W and H: number}."""
+        """M of a one-block rule as {word in W and H: number}; without a graph, W is the average."""
         return self._words_of(theta)
 
     def _words_of(self, source: sympy.Symbol) -> Words:
-        return {word: float(c.subs(self.numbers)) for word, c in self.rule.words[theta].get(source, {}).items()}
+        read_as = {} if self.rule.uses_graph else {"average": "W"}
+        words = self.rule.words[theta].get(source, {})
+        return {tuple(read_as.get(a, a) for a in word): float(c.subs(self.numbers)) for word, c in words.items()}
 
     @cached_property
     def _parts(self) -> Parts:

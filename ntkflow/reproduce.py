@@ -306,7 +306,8 @@ def _settings(studies: Sequence[Study]) -> dict[str, Any]:
     study = studies[0]
     return {
         "algorithm": study.algorithm.name,
-        "parameters": {str(symbol): number for symbol, number in study.numbers.items() if str(symbol) != "eta"},
+        "parameters": dict(study.rule.counts)
+        | {str(symbol): number for symbol, number in study.numbers.items() if str(symbol) != "eta"},
         "step_size": study.step_size,
         "normalization": list(dict.fromkeys(str(s.normalization) for s in studies)),
         "data": study.data.name,

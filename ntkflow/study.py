@@ -32,7 +32,7 @@ class Study(ReadOnly):
     Parameters
     ----------
     W : (Q, Q)
-        Mixing matrix; None for rules without a graph.
+        Mixing matrix; None for rules without a graph (gd, fedavg).
     model : Model
         What every agent trains, e.g. ``models.MLP([2, 256, 1])``.
     theta0 : (P,) or (Q, P)
@@ -48,7 +48,12 @@ class Study(ReadOnly):
     test_inputs : (m, N), optional
         Where ``Trajectory.test_outputs`` is wanted.
     **parameters : float
-        The rule's own numbers by name.
+        The rule's own numbers by name, e.g. ``momentum=0.9`` or ``local_steps=4``.
+
+    Attributes
+    ----------
+    rule, mixing, numbers, scale
+        What the arguments settle: the rule in the shape asked for, W, the rule's scalars, the factors of the gradient.
 
     Examples
     --------
@@ -82,10 +87,11 @@ class Study(ReadOnly):
         self.W, self.model, self.theta0, self.data = W, model, theta0, data
         self.algorithm, self.step_size, self.normalization = get(algorithm), step_size, normalization
         self.test_inputs, self.parameters = test_inputs, parameters
+        self.rule = self.algorithm.shaped(parameters)
         self._shared: dict[bool, LinearizedModel] = {}
         sizes = like(data.n_samples, theta0)
         self.mixing, self.numbers, self.scale = settled(
-            self.algorithm, W, sizes, model.n_outputs, step_size, normalization, parameters
+            self.rule, W, sizes, model.n_outputs, step_size, normalization, parameters
         )
         self._settle()
 
@@ -116,10 +122,14 @@ class Study(ReadOnly):
             "normalization": self.normalization, "test_inputs": self.test_inputs,
         }  # fmt: skip
         rule = get(changes.get("algorithm", self.algorithm))
-        names = {*known, *rule.parameter_names}
+        short = rule.parameter_names
+        names = {*known, *short}
         for name in changes:
             require(name in names, f"using({name}=...)", "an argument of Study", "an unknown one", nearest(name, names))
-        study = Study(**{**known, **(self.parameters if rule is self.algorithm else {}), **changes})
+        kept = self.parameters if rule is self.algorithm else {}
+        renewed = {short.get(name) for name in changes}  # "mu" gives way to "momentum"
+        kept = {name: value for name, value in kept.items() if short[name] not in renewed}
+        study = Study(**{**known, **kept, **changes})
         if not {"model", "theta0", "data", "test_inputs"} & set(changes):
             study.__dict__["_shared"] = self._shared  # whoever linearises first does it for all
         return study
@@ -127,7 +137,7 @@ class Study(ReadOnly):
     @property
     def linearized(self) -> LinearizedModel:
         """The network linearised where the agents start, computed once."""
-        absolute = self.algorithm.moves_consensus
+        absolute = self.rule.moves_consensus
         if absolute not in self._shared:
             self._shared[absolute] = self._linearize(absolute)
         return self._shared[absolute]
@@ -222,7 +232,7 @@ class Study(ReadOnly):
         Cost: one forward and one backward pass of every agent a step (DIGing: the new point's passes serve the
         next step).  Memory: (steps + 1)·blocks·Q·P numbers.
         """
-        return train(self.network, self.algorithm, self.numbers, self.mixing, self.scale, steps, progress)
+        return train(self.network, self.rule, self.numbers, self.mixing, self.scale, steps, progress)
 
     def _linearize(self, absolute: bool) -> LinearizedModel:
         theta, x, network = self.network.theta0, self.data.x, self.network

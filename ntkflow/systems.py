@@ -55,7 +55,7 @@ class LinearSystem(ReadOnly):
         A catalogue name ("dgd", "atc", ...) or a rule of your own.
     W : (Q, Q)
         Mixing matrix, rows summing to 1; taken to the model's library and device.  None for rules
-        without a graph.
+        without a graph (gd, fedavg), which average over all agents.
     model : LinearizedModel
         Residuals and Jacobians of all agents.
     step_size : float
@@ -63,7 +63,7 @@ class LinearSystem(ReadOnly):
     normalization : str or (Q,) array
         The factor c_q of the gradient, see `ntkflow.normalization`.
     **parameters : float
-        The rule's own numbers by name, e.g. ``momentum=0.9``.
+        The rule's own numbers by name, e.g. ``momentum=0.9`` or ``local_steps=4``.
 
     Raises
     ------
@@ -96,7 +96,7 @@ class LinearSystem(ReadOnly):
         normalization: Any = "per_agent",
         **parameters: float,
     ) -> None:
-        self.rule = get(algorithm)
+        self.rule = get(algorithm).shaped(parameters)
         if not isinstance(model, LinearizedModel):
             refuse("model", "a LinearizedModel", type(model).__name__, "make one with LinearizedModel.from_jacobian")
         self.model = model
@@ -306,7 +306,8 @@ def settled(
 ) -> tuple[Array, dict[sympy.Symbol, float], Array]:
     """The mixing matrix, the rule's numbers and the gradient's factors of a design, all checked.
 
-    ``n_samples`` (Q,) are the true sizes as real numbers; W comes back in their library, dtype and device.
+    ``rule`` has been `shaped` by the parameters; ``n_samples`` (Q,) are the true sizes as real numbers; W comes back in
+    their library, dtype and device.
     """
     numbers = rule.numbers(require_number("step_size", step_size, 0.0, open_low=True), parameters)
     return _mixing(rule, W, n_samples), numbers, gradient_scale(normalization, n_samples, n_outputs)
@@ -316,7 +317,7 @@ def _mixing(rule: Rule, W: Array | None, n_samples: Array) -> Array:
     Q = n_samples.shape[0]
     if not rule.uses_graph:
         require(W is None, "W", f"None, as rule {rule.name!r} has no graph", "a matrix", error=MixingError)
-        return eye(Q, n_samples)
+        return zeros((Q, Q), n_samples) + 1.0 / Q if rule.averages else eye(Q, n_samples)
     if W is None:
         refuse("W", f"a ({Q}, {Q}) mixing matrix", None, "e.g. ntkflow.weights.metropolis_hastings(graph)", MixingError)
     require_mixing(W)

@@ -21,7 +21,11 @@ TOPOLOGIES = {
     "geometric": nf.graphs.random_geometric(6, seed=2),
 }
 
-RULES = nf.algorithms.names()
+CATALOGUE = nf.algorithms.names()
+
+# one rule of every structure (symmetric, W on the left, W on the right, momentum, a gradient at the new point): what is
+# looped over topologies, engines and normalizations stays affordable while the catalogue grows
+RULES = ("dgd", "atc", "cta", "cdmsgd", "diging")
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,8 @@ def linearized(case, xp=np):
     return nf.LinearizedModel.from_jacobian(
         xp.asarray(case.J), xp.asarray(case.residual), case.n_outputs, n_samples=case.n_samples, start=start
     )
+
+
+def mixing_of(name, W):
+    """The mixing matrix where the rule takes one; None where it averages over all agents by itself."""
+    return W if nf.algorithms.get(name).uses_graph else None

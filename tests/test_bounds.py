@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from market import linearized, problem
+from market import CATALOGUE, linearized, mixing_of, problem
 
 import ntkflow as nf
 from ntkflow.errors import NoLimitError
@@ -64,20 +64,21 @@ def test_a_gradient_elsewhere_is_no_theorem():
         assert np.all(far(found, exact) <= 1e-11 * np.linalg.norm(exact.deviation))
 
 
-@pytest.mark.parametrize("rule", nf.algorithms.names())
+@pytest.mark.parametrize("rule", CATALOGUE)
 def test_the_dense_engine_reports_what_it_drops(rule):
     for seed in range(20):
         case = problem(4, n_parameters=7, n_samples=2, apart=bool(seed % 2), seed=seed)
-        system = nf.LinearSystem(rule, nf.weights.metropolis_hastings(nf.graphs.star(4)), linearized(case), 0.02)
+        mixing = mixing_of(rule, nf.weights.metropolis_hastings(nf.graphs.star(4)))
+        system = nf.LinearSystem(rule, mixing, linearized(case), 0.02)
         dense, exact = system.iterate([1, 8, 64, 512], "dense"), system.iterate([1, 8, 64, 512], "stepping")
         assert np.all(far(dense, exact) <= dense.error_bound + exact.error_bound)
 
 
-@pytest.mark.parametrize("rule", nf.algorithms.names())
+@pytest.mark.parametrize("rule", CATALOGUE)
 def test_the_largest_times_there_are(rule):
     """A stable flow at 1e308 is at its limit; an unstable iteration is infinite."""
     model = linearized(problem(3, n_parameters=4))
-    mixing = np.full((3, 3), 1 / 3)
+    mixing = mixing_of(rule, np.full((3, 3), 1 / 3))
     flow = nf.LinearSystem(rule, mixing, model, 0.05).flow([1e308, math.inf])
     np.testing.assert_allclose(flow.deviation[0], flow.deviation[1], atol=1e-9)
     assert np.isinf(nf.LinearSystem(rule, mixing, model, 50.0).iterate(10**6).loss).all()

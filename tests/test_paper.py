@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from market import CATALOGUE, mixing_of
 
 import ntkflow as nf
 
@@ -53,12 +54,12 @@ def test_fig1(data, size, normalization):
         assert np.abs(predicted.loss - observed.loss).max() <= 1e-10 * observed.loss.max()
 
 
-@pytest.mark.parametrize("rule", nf.algorithms.names())
+@pytest.mark.parametrize("rule", CATALOGUE)
 def test_a_study_stays_in_its_library(xp, rule):
     """Data, prediction and training under every array library, against NumPy."""
     plain = nf.datasets.half_moons(n_agents=3, n_samples=6, seed=1)
     model = nf.models.MLP([2, 5, 1], "erf")
-    mixing = nf.weights.metropolis_hastings(nf.graphs.path(3))
+    mixing = mixing_of(rule, nf.weights.metropolis_hastings(nf.graphs.path(3)))
     losses = []
     for lib in (np, xp):
         data = nf.datasets.from_arrays(lib.asarray(plain.x), lib.asarray(plain.y))
@@ -68,4 +69,5 @@ def test_a_study_stays_in_its_library(xp, rule):
         assert all(type(run.loss) is type(data.x) for run in runs)
         losses.append([np.asarray(run.loss) for run in runs] + [np.asarray(runs[0].test_outputs)])
     for found, expected in zip(losses[1], losses[0], strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-11)
+        # a test output may nearly vanish: then a rounding of outputs of order one, 1e-14, is what remains
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-14)

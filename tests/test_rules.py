@@ -7,12 +7,12 @@ import sympy
 from conftest import to_numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from market import RULES, linearized, problem
+from market import CATALOGUE, RULES, linearized, problem
 
 import ntkflow as nf
 from ntkflow import algorithms
 from ntkflow.errors import InputError, RuleError, UnknownNameError
-from ntkflow.notation import H, W, eta, g0, gradient, mu, p, theta, theta0, v, x_next, y, z
+from ntkflow.notation import LONG_NAMES, H, W, average, eta, g0, gradient, mu, p, theta, theta0, v, x_next, y, z
 
 a, b = sympy.symbols("a b")
 stranger = sympy.Symbol("stranger", commutative=False)
@@ -55,6 +55,34 @@ def test_words_of_rules_with_memory():
     assert cdmsgd.words[v][theta] == {("H",): -eta}
     assert diging.words[y] == {y: {("W",): ONE, ("H",): -eta}, theta: {("H", "W"): ONE, ("H",): -ONE}}  # b = 0
     assert diging.start_words[y] == {g0: {(): ONE}}  # H theta0 cancels
+
+
+def test_the_average_is_a_letter_of_its_own():
+    both = average * (W * theta - eta * gradient(average**2 * theta))
+    found = rule(both).words[theta][theta]
+    assert found == {("average", "W"): ONE, ("average", "H", "average", "average"): -eta}
+    assert rule(both).uses_graph
+    assert rule(both).averages
+    assert rule(theta - eta * gradient(theta)).words == rule(theta - eta * gradient(theta + W * 0)).words
+    for name in ("gd", "fedavg"):
+        assert algorithms.get(name).averages
+        assert not algorithms.get(name).uses_graph
+    assert not algorithms.get("atc").averages
+
+
+def test_one_local_step_is_gradient_descent():
+    federated, plain = algorithms.get("fedavg").shaped({"E": 1}), algorithms.get("gd")
+    assert federated.words == plain.words
+    in_w = {tuple("W" if a == "average" else a for a in word): c for word, c in plain.words[theta][theta].items()}
+    assert in_w == algorithms.get("atc").words[theta][theta]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_local_steps_are_a_binomial(steps):
+    # E steps of theta - eta H theta, then the mean: average (1 - eta H)^E
+    words = algorithms.get("fedavg").shaped({"local_steps": steps}).words[theta][theta]
+    powers = {("average", *"H" * k): sympy.binomial(steps, k) * (-eta) ** k for k in range(steps + 1)}
+    assert words == powers
 
 
 def blocks(name, mixing, psi, step, momentum):
@@ -109,6 +137,10 @@ NOT_LINEAR = {
     "W on the right": (theta * W, "theta*W"),
     "W right of a gradient": (gradient(theta) * W, "gradient(theta)*W"),
     "W right inside a gradient": (gradient(theta * W), "theta*W"),
+    "average on the right": (theta * average, "theta*average"),
+    "average alone": (average, "average: an operator is not a state"),
+    "average added": (theta + W * average, "W*average"),
+    "average inverted": (average**-1 * theta, "average**(-1)"),
     "a number added": (theta + 1, "1"),
     "a number alone": (5, "5"),
     "a number in a gradient": (gradient(theta + 1), "1"),
@@ -166,6 +198,9 @@ MALFORMED = {
     "commutative theta": ({"update": {sympy.Symbol("theta"): theta}}, "an entry for theta"),
     "commutative let": ({"lets": {a: theta}}, "non-commutative symbols, found a"),
     "W as block": ({"update": {theta: theta, W: theta}}, "found W"),
+    "average as block": ({"update": {theta: theta, average: theta}}, "found average"),
+    "average as parameter": ({"parameters": {sympy.Symbol("average"): 1}}, "found average"),
+    "counts without a family": ({"counts": {"tau": 2}}, "use algorithms.counted"),
     "theta0 as block": ({"update": {theta: theta, theta0: theta}}, "found theta0"),
     "H as let": ({"lets": {H: theta}}, "found H"),
     "block twice as let": (
@@ -258,6 +293,71 @@ def test_missing_parameter_is_named():
         W * theta - a * mu * gradient(theta), parameters={mu: None, a: None}, given={"a": 2, "momentum": 0.5}
     )
     assert ready.parameters == {"a": 2, "momentum": 0.5}
+
+
+# --- counts: whole numbers that shape a rule
+
+
+@algorithms.counted(tau=2, k=1)
+def patient(tau, k):
+    mixed = W**tau * (theta - eta * mu * gradient(theta))
+    return nf.Rule("patient", update={theta: mixed * k}, parameters={mu: 0.5}, synonyms=("slow",))
+
+
+def test_a_counted_rule_is_a_rule():
+    assert isinstance(patient, nf.Rule)
+    assert patient.counts == {"tau": 2, "k": 1}
+    assert patient.words[theta][theta] == {("W", "W"): ONE, ("W", "W", "H"): -eta * mu}
+    assert set(patient.parameter_names) == {"mu", "momentum", "tau", "consensus_steps", "k"}
+    assert patient.numbers(0.1, {"tau": 2, "momentum": 0.7}) == {eta: 0.1, mu: 0.7}
+
+
+def test_shaped_gives_the_member_of_the_family():
+    three = patient.shaped({"consensus_steps": 3, "mu": 0.7})
+    assert three.counts == {"tau": 3, "k": 1}
+    assert three.words[theta][theta] == {("W",) * 3: ONE, ("W", "W", "W", "H"): -eta * mu}
+    assert (three.name, three.synonyms, three.parameters) == (patient.name, patient.synonyms, patient.parameters)
+    assert three.shaped({"k": 2}).counts == {"tau": 3, "k": 2}  # from here on, not from the defaults
+    assert patient.counts == {"tau": 2, "k": 1}
+
+
+@pytest.mark.parametrize("given", [{}, {"tau": 2}, {"tau": 2.0}, {"tau": np.int64(2)}, {"mu": 0.1, "k": np.float64(1)}])
+def test_shaped_is_the_rule_itself_where_nothing_changes(given):
+    assert patient.shaped(given) is patient
+    assert algorithms.get("dgd").shaped({}) is algorithms.get("dgd")
+
+
+NO_COUNTS = [2.5, 0, -1, True, "3", 10**6, 101, None, float("nan"), float("inf"), 1j, [2], np.ones(2)]
+
+
+@pytest.mark.parametrize("value", NO_COUNTS, ids=repr)
+@pytest.mark.parametrize("name", ["tau", "consensus_steps"])
+def test_counts_are_small_whole_numbers(name, value):
+    for call in (patient.shaped, lambda given: patient.numbers(0.1, given)):
+        with pytest.raises(InputError, match=rf"^{name}: expected a .* (1, 100\]|\[1, 100\]|1 to 100)") as caught:
+            call({name: value})
+        assert "\n" not in str(caught.value)
+
+
+def test_counts_are_named_like_parameters():
+    with pytest.raises(InputError, match="did you mean 'tau'"):
+        patient.shaped({"taus": 3})
+    with pytest.raises(InputError, match=r"consensus_steps.*by two names"):
+        patient.shaped({"tau": 3, "consensus_steps": 3})
+    with pytest.raises(InputError, match=r"take rule\.shaped"):  # numbers of another shape would be silently wrong
+        patient.numbers(0.1, {"tau": 3})
+    with pytest.raises(RuleError, match="each name once"):
+        algorithms.counted(mu=2)(lambda mu: patient)
+    with pytest.raises(RuleError, match="names of your own"):
+        algorithms.counted(theta=2)(lambda theta: patient)
+    with pytest.raises(InputError, match="tau"):
+        algorithms.counted(tau=0)
+
+
+def test_a_hundred_local_steps_are_affordable():
+    program = algorithms.get("fedavg").shaped({"E": 100}).bind({eta: 0.01})
+    (found,) = program.update((np.array([[1.0], [3.0]]),), None, lambda x: x)
+    np.testing.assert_allclose(found, 2 * 0.99**100 * np.ones((2, 1)), rtol=1e-13)
 
 
 # --- the compiled program
@@ -357,12 +457,13 @@ HALVES = st.integers(-4, 4).map(lambda k: sympy.Rational(k, 2))
 
 @st.composite
 def random_rules(draw):
-    """1-3 blocks, a let, polynomials in W, eta and mu, gradients of gradients; dyadic numbers throughout."""
+    """1-3 blocks, a let, polynomials in W, average, eta and mu, nested gradients; dyadic numbers throughout."""
     letters = [theta, v, z][: draw(st.integers(1, 3))]
 
     def polynomial():
         scalar = draw(st.sampled_from([ONE, eta, mu, eta * mu, 1 - mu]))
-        return scalar * sum((draw(HALVES) * W**k for k in range(draw(st.integers(1, 3)))), sympy.S.Zero)
+        mixed = sum((draw(HALVES) * W**k for k in range(draw(st.integers(1, 3)))), sympy.S.Zero)
+        return scalar * draw(st.sampled_from([ONE, ONE, average, 1 + W * average])) * mixed
 
     def combination(symbols, depth):
         total = polynomial() * draw(st.sampled_from(symbols))
@@ -395,9 +496,10 @@ def evaluated(form, values, letters):
 def test_words_and_program_agree_exactly(the_rule, seed):
     rng = np.random.default_rng(seed)
     # small integers and dyadic coefficients: float arithmetic is exact, so the two must be *equal*
-    mixing, hess = rng.integers(-2, 3, (2, 3, 3)).astype(float)
-    start, constant, *state = rng.integers(-2, 3, (2 + len(the_rule.blocks), 3, 2)).astype(float)
-    letters = {"W": mixing, "H": hess}
+    # and so are means of four
+    mixing, hess = rng.integers(-2, 3, (2, 4, 4)).astype(float)
+    start, constant, *state = rng.integers(-2, 3, (2 + len(the_rule.blocks), 4, 2)).astype(float)
+    letters = {"W": mixing, "H": hess, "average": np.full((4, 4), 0.25)}
     program = the_rule.bind(the_rule.numbers(0.5, {}))
     calls = (lambda x: mixing @ x, lambda x: hess @ (x - start) + constant)
     values = {theta0: start, g0: constant, **dict(zip(the_rule.blocks, state, strict=True))}
@@ -415,13 +517,15 @@ CONSENSUS = {
     "affine in W": ({theta: (2 * W - 1) * theta - eta * gradient(W**2 * theta)}, {}, False),
     "EXTRA": ({theta: (1 + W) * theta - z, z: (1 + W) * theta / 2}, {z: theta0}, False),
     "EXTRA, wrong start": ({theta: (1 + W) * theta - z, z: (1 + W) * theta / 2}, {}, True),
+    "averages": ({theta: average * W * theta - eta * gradient(W * average * theta)}, {}, False),
+    "half an average": ({theta: average * theta / 2 - eta * gradient(theta)}, {}, True),
     "weight decay": ({theta: decay}, {}, True),
     "decayed momentum only": ({theta: W * theta + v, v: mu * v - eta * gradient(theta)}, {}, False),
     "gradient elsewhere": ({theta: W * theta - eta * gradient(theta / 2)}, {}, True),
 }
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", CATALOGUE)
 def test_catalogue_needs_no_origin(name):
     assert not algorithms.get(name).moves_consensus
 
@@ -458,7 +562,10 @@ def test_weight_decay_needs_a_start_and_is_right_with_it(xp, equal):
 @pytest.mark.parametrize(
     ("given", "name"),
     [("ATC", "atc"), (" Dgd ", "dgd"), ("adapt-then-combine", "atc"), ("combine then adapt", "cta"),
-     ("consensus", "dgd"), ("Heavy Ball", "cdmsgd"), ("gradient-tracking", "diging"), ("DIGing", "diging")],
+     ("consensus", "dgd"), ("Heavy Ball", "cdmsgd"), ("gradient-tracking", "diging"), ("DIGing", "diging"),
+     ("i-CDSGD", "icdsgd"), ("FedAvg", "fedavg"), ("D²", "d2"), ("Exact diffusion", "exact_diffusion"),
+     ("Aug-DGM", "aug_dgm"), ("ATC-DIGing", "aug_dgm"), ("NEXT", "atc_tracking"),
+     ("CDMSGD-Nesterov", "cdmsgd_nesterov")],
 )  # fmt: skip
 def test_names_are_forgiving(given, name):
     assert algorithms.get(given).name == name
@@ -466,13 +573,20 @@ def test_names_are_forgiving(given, name):
 
 
 def test_the_catalogue_is_the_folder():
-    assert {"dgd", "atc", "cta", "cdmsgd", "diging"} <= set(algorithms.names())
-    assert list(algorithms.names()) == sorted(algorithms.names())
-    for name in algorithms.names():
+    assert set(RULES) <= set(CATALOGUE)
+    assert list(CATALOGUE) == sorted(CATALOGUE)
+    for name in CATALOGUE:
         found = algorithms.get(name)
         assert found.name == name
         assert found.source
         assert all(algorithms.get(synonym) is found for synonym in found.synonyms)
+
+
+def test_no_two_rules_share_a_name():
+    spellings = [s for name in CATALOGUE for s in (name, *algorithms.get(name).synonyms)]
+    assert sorted(spellings) == sorted(set(spellings))
+    letters = {letter for name in CATALOGUE for letter in algorithms.get(name).parameter_names.values()}
+    assert letters <= set(LONG_NAMES.values())  # every parameter has a word that a user may write
 
 
 @pytest.mark.parametrize(("given", "hint"), [("dggd", "did you mean 'dgd'"), ("Trackin", "did you mean"), ("", "dgd")])

@@ -58,6 +58,37 @@ def test_using_checks_names_and_shares_jacobians():
     assert fast.using(algorithm="dgd").parameters == {}
 
 
+def test_counts_shape_the_rule():
+    study = made(algorithm="icdsgd", tau=3)
+    assert study.rule.counts == study.system.rule.counts == {"tau": 3}
+    assert study.using(step_size=1e-4).rule.counts == {"tau": 3}
+    assert study.using(tau=4).rule.counts == study.using(consensus_steps=4).rule.counts == {"tau": 4}
+    assert made(algorithm="fedavg", W=None).using(local_steps=5).rule.counts == {"E": 5}
+    assert study.using(algorithm="dgd").parameters == {}
+    for bad in (0, 2.5, "3", True, 10**6):
+        with pytest.raises(NtkflowError, match="tau: expected"):
+            study.using(tau=bad)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "given"), [("gd", {}), ("fedavg", {"E": 3}), ("icdsgd", {"tau": 2}), ("icdsgd", {"tau": 5})]
+)
+def test_shaped_and_averaging_rules_train_as_they_predict(algorithm, given):
+    """An affine model has no Taylor remainder, so training and closed form must be one."""
+    line = nf.models.Affine(2)
+    W = mixing if algorithm == "icdsgd" else None
+    start = np.random.default_rng(0).standard_normal((4, 3))
+    study = made(W=W, model=line, theta0=start, algorithm=algorithm, step_size=0.1, **given)
+    predicted, observed = study.predict(40), study.train(40)
+    np.testing.assert_allclose(predicted.deviation, observed.deviation, atol=1e-12)
+    np.testing.assert_allclose(predicted.loss, observed.loss, rtol=1e-11)
+
+
+def test_a_parameter_is_changed_by_either_name():
+    study = made(algorithm="cdmsgd", mu=0.5)
+    assert study.using(momentum=0.7).parameters == {"momentum": 0.7}
+
+
 def test_predict_wants_steps_or_times():
     study = made()
     for bad in ({}, {"steps": 3, "times": [1.0]}):

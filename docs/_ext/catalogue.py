@@ -10,7 +10,7 @@ from sphinx.util.docutils import SphinxDirective
 from sympy.printing.str import StrPrinter
 
 from ntkflow import algorithms
-from ntkflow.notation import W
+from ntkflow.notation import W, average
 
 
 class Catalogue(SphinxDirective):
@@ -31,7 +31,7 @@ class _Printer(StrPrinter):
     """Sums as one writes them: mixing first, what is subtracted last."""
 
     def _print_Add(self, expr: sympy.Add, order: object = None) -> str:
-        terms = sorted(expr.args, key=lambda term: (term.could_extract_minus_sign(), not term.has(W)))
+        terms = sorted(expr.args, key=lambda term: (term.could_extract_minus_sign(), not term.has(W, average)))
         return " + ".join(self._print(term) for term in terms).replace("+ -", "- ")
 
 
@@ -41,7 +41,7 @@ def _lines(name: str) -> list[str]:
     rows = [("", f"{block}⁺ = {text(expr)}") for block, expr in rule.update.items()]
     rows += [("where", f"{block} = {text(expr)}") for block, expr in rule.lets.items()]
     rows += [("start", f"{block}₀ = {text(rule.start_of(block))}") for block in rule.blocks[1:]]
-    rows += [("default", f"{symbol} = {value}") for symbol, value in rule.parameters.items()]
+    rows += [("default", f"{name} = {value}") for name, value in {**rule.parameters, **rule.counts}.items()]
     lines = (inspect.getdoc(importlib.import_module(f"ntkflow.algorithms.{name}")) or "").splitlines()
     width = max(len(word) + 2 if word else 0 for word, _ in rows)
     lines += ["", "```text", *(f"{word:<{width}}{row}" for word, row in rows), "```", ""]

@@ -13,9 +13,10 @@ from functools import cache
 from typing import Any
 
 from ..errors import UnknownNameError, nearest, plain_name, refuse
-from ._rule import Rule
+from ._claims import Claim
+from ._rule import Rule, counted
 
-__all__ = ["Rule", "get", "names"]
+__all__ = ["Claim", "Rule", "counted", "get", "names"]
 
 
 @cache

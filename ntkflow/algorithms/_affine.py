@@ -1,4 +1,4 @@
-"""A rule's expressions as sums of words: Σ coefficient · word in {W, H} · source.
+"""A rule's expressions as sums of words: Σ coefficient · word in {W, average, H} · source.
 
 This is the whole linearisation.  ``gradient(e)`` becomes ``H e − H θ₀ + g₀``, products are written
 out, and what is not (words) times (one state) is refused with the term that offends.
@@ -12,7 +12,7 @@ from typing import Any
 import sympy
 
 from ..errors import RuleError
-from ..notation import H, W, g0, gradient, theta0
+from ..notation import H, W, average, g0, gradient, theta0
 
 Word = tuple[str, ...]  # ("W", "H") is the operator W H; () is the identity
 Operator = dict[Word, Any]  # word -> commutative coefficient
@@ -41,9 +41,9 @@ def affine(expr: sympy.Expr, known: Mapping[sympy.Symbol, Affine]) -> Affine:
 
 
 def operator(expr: sympy.Expr, known: Iterable[sympy.Symbol] = ()) -> Operator:
-    """A polynomial in W with scalar coefficients as {word: coefficient}."""
-    if expr == W:
-        return {("W",): sympy.S.One}
+    """A polynomial in W and the average with scalar coefficients as {word: coefficient}."""
+    if expr in (W, average):
+        return {(str(expr),): sympy.S.One}
     if expr.is_commutative:
         return {(): expr}
     if isinstance(expr, sympy.Add):
@@ -85,17 +85,32 @@ def compose(left: Operator, right: Operator) -> Operator:
     return _sum({a + b: c * d} for a, c in left.items() for b, d in right.items())
 
 
+def of_consensus(form: Affine, shift: Mapping[sympy.Symbol, Operator]) -> Operator:
+    """What a form makes of a common shift 1 ⊗ v of its sources; W 1 = 1 strips a trailing W, or average."""
+    moved = add(*({theta0: compose(op, shift[source])} for source, op in form.items() if source in shift))
+    return _sum({_without_mixing(word): c} for word, c in moved.get(theta0, {}).items())
+
+
+def _without_mixing(word: Word) -> Word:
+    while word and word[-1] != "H":
+        word = word[:-1]
+    return word
+
+
 def _sum(operators: Iterable[Operator]) -> Operator:
     total: Operator = {}
     for op in operators:
         for word, coefficient in op.items():
-            total[word] = total.get(word, sympy.S.Zero) + coefficient
-    simple = {word: sympy.expand(c) for word, c in total.items()}
+            total[word] = total[word] + coefficient if word in total else coefficient
+    # most coefficients are monomials, and expanding those would be most of the work
+    simple = {word: sympy.expand(c) if c.has(sympy.Add) else c for word, c in total.items()}
     return {word: c for word, c in simple.items() if c != 0}
 
 
 def _complaint(expr: sympy.Expr, known: Iterable[sympy.Symbol]) -> str:
     if isinstance(expr, sympy.Symbol):
+        if expr in (W, average):
+            return "an operator is not a state; write it to the left of a block"
         if expr in (H, g0):
             return "belongs to the linearised rule; write gradient(...) instead"
         if expr == theta0:
@@ -105,4 +120,4 @@ def _complaint(expr: sympy.Expr, known: Iterable[sympy.Symbol]) -> str:
         return "a number is not a state; multiply it by a block"
     if holds_state(expr, known):
         return "not linear in the state and the gradient"
-    return "not a polynomial in W"
+    return "not a polynomial in W and average"

@@ -12,8 +12,9 @@ from typing import Any
 
 import sympy
 
+from .._array import namespace
 from ..errors import RuleError, require
-from ..notation import W, gradient, theta0
+from ..notation import W, average, gradient, theta0
 
 Array = Any
 Map = Callable[[Array], Array]
@@ -88,9 +89,11 @@ class _Compiler:
         return lambda context: context.zero  # the only other state expression is the constant 0
 
     def action(self, expr: sympy.Expr) -> Action:
-        """A closure for a polynomial in W."""
+        """A closure for a polynomial in W and the average."""
         if expr == W:
             return lambda x, context: context.mix(x)
+        if expr == average:
+            return lambda x, context: _averaged(x)
         if expr.is_commutative:
             number = self._number(expr)
             return (lambda x, context: x) if number == 1.0 else (lambda x, context: number * x)
@@ -105,6 +108,12 @@ class _Compiler:
         finite = bool(number.is_finite and number.is_real)
         require(finite, f"the coefficient {expr}", "a finite real number", number, f"at {self.numbers}", RuleError)
         return float(number)
+
+
+def _averaged(x: Array) -> Array:
+    """The mean over the agents, axis 0, for every agent."""
+    xp = namespace(x)
+    return xp.broadcast_to(xp.mean(x, axis=0, keepdims=True), x.shape)
 
 
 def _summed(terms: list[Value]) -> Value:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import sympy
 
 from ..errors import RuleError, nearest, refuse, require, require_number
-from ..notation import LONG_NAMES, H, W, eta, g0, theta, theta0
-from ._affine import Affine, Operator, add, affine, compose
+from ..notation import LONG_NAMES, H, W, average, eta, g0, theta, theta0
+from ._affine import Affine, Operator, add, affine, of_consensus
+from ._claims import Claim
 from ._program import Program, compile_program
 
-RESERVED = (W, H, g0, theta0, eta)
+RESERVED = (W, average, H, g0, theta0, eta)
+MOST = 100  # consensus or local steps in one update
 Expressions = Mapping[sympy.Symbol, Any]
 
 
@@ -25,7 +27,7 @@ class Rule:
 
     Every block of the state has an array of shape (Q, P), one row an agent.  Right-hand sides read
     old values; they may be any expression that is linear in the blocks and in ``gradient(...)``,
-    with polynomials in ``W`` and scalars to the left.
+    with polynomials in ``W`` and ``average`` and scalars to the left.
 
     Parameters
     ----------
@@ -42,6 +44,10 @@ class Rule:
         ``{scalar symbol: default}``; the default None makes it compulsory.
     synonyms, source : tuple of str, str
         Other names of the rule, and where it is published.
+    claims : tuple of Claim
+        What is known about it.
+    counts, family : dict, callable
+        Whole numbers that shape the rule, and the function that writes the rule for them; see `counted`.
 
     Raises
     ------
@@ -71,6 +77,9 @@ class Rule:
     parameters: Mapping[sympy.Symbol, float | None] = field(default_factory=dict)
     synonyms: tuple[str, ...] = ()
     source: str = ""
+    claims: tuple[Claim, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    family: Callable[..., Rule] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         require(isinstance(self.name, str) and bool(self.name), "name", "a text", repr(self.name), error=RuleError)
@@ -78,6 +87,8 @@ class Rule:
             object.__setattr__(self, part, _expressions(part, getattr(self, part)))
         object.__setattr__(self, "parameters", _defaults(self.parameters))
         self._check_names()
+        written = bool(self.counts) == (self.family is not None)
+        require(written, "counts", "a family to go with them", dict(self.counts), "use algorithms.counted", RuleError)
         _ = self.words, self.start_words  # a rule that cannot be linearised is refused here, not later
 
     @property
@@ -88,7 +99,12 @@ class Rule:
     @property
     def uses_graph(self) -> bool:
         """Whether W appears at all."""
-        return any(W in expr.free_symbols for part in (self.update, self.start, self.lets) for expr in part.values())
+        return self._mentions(W)
+
+    @property
+    def averages(self) -> bool:
+        """Whether the mean over all agents appears."""
+        return self._mentions(average)
 
     @cached_property
     def words(self) -> dict[sympy.Symbol, Affine]:
@@ -112,38 +128,109 @@ class Rule:
         parameters matter, never the parameters themselves.
         """
         unit: dict[sympy.Symbol, Operator] = {theta0: {(): sympy.S.One}}
-        shift = unit | {b: _of_consensus(self.start_words[b], unit) for b in self.blocks}
-        return any(_of_consensus(self.words[b], shift) != shift[b] for b in self.blocks)
+        shift = unit | {b: of_consensus(self.start_words[b], unit) for b in self.blocks}
+        return any(of_consensus(self.words[b], shift) != shift[b] for b in self.blocks)
 
     def start_of(self, block: sympy.Symbol) -> sympy.Expr:
         """The expression of a block's first value."""
         return theta0 if block == theta else self.start.get(block, sympy.S.Zero)
 
     @property
-    def parameter_names(self) -> dict[str, sympy.Symbol]:
-        """Every name by which a parameter may be passed: short ("mu") and long ("momentum")."""
-        short = {str(symbol): symbol for symbol in self.parameters}
-        return short | {long: short[letter] for long, letter in LONG_NAMES.items() if letter in short}
+    def parameter_names(self) -> dict[str, str]:
+        """Every name by which a parameter or a count may be passed: {long or short name: short name}."""
+        short = {letter: letter for letter in (*map(str, self.parameters), *self.counts)}
+        return short | {long: letter for long, letter in LONG_NAMES.items() if letter in short}
+
+    def shaped(self, given: Mapping[str, Any]) -> Rule:
+        """The rule with the counts that are among the parameters ``given`` by name; itself where they change nothing.
+
+        Raises
+        ------
+        InputError
+            A count that is not a whole number from 1 to 100.
+
+        Examples
+        --------
+        >>> from ntkflow import algorithms
+        >>> algorithms.get("icdsgd").shaped({"consensus_steps": 3}).update
+        {theta: -eta*gradient(theta) + W**3*theta}
+        """
+        counts = self._counts(given)
+        return self if self.family is None or counts == self.counts else _member(self.family, counts)
 
     def numbers(self, step_size: float, given: Mapping[str, Any]) -> dict[sympy.Symbol, float]:
         """Every scalar symbol's number: the step size, the parameters given by name, the defaults."""
-        by_name = self.parameter_names
-        numbers = dict(self.parameters)
-        twice = [long for long, short in LONG_NAMES.items() if long in given and short in given]
-        require(not twice, f"rule {self.name!r}", "one value a parameter", f"{twice} by two names")
-        for name, value in given.items():
-            if name not in by_name:
-                hint = nearest(name, by_name) if by_name else f"rule {self.name!r} has none"
-                refuse(f"parameter {name!r} of rule {self.name!r}", "a known parameter", "an unknown one", hint)
-            numbers[by_name[name]] = require_number(name, value)
-        missing = [str(symbol) for symbol, value in numbers.items() if value is None]
+        names = self._as_given(given)
+        counts = self._counts(given)
+        require(counts == self.counts, f"rule {self.name!r}", f"{self.counts}", counts, "take rule.shaped(...) first")
+        values: dict[sympy.Symbol, Any] = {
+            symbol: require_number(names[str(symbol)], given[names[str(symbol)]]) if str(symbol) in names else default
+            for symbol, default in self.parameters.items()
+        }
+        missing = [str(symbol) for symbol, value in values.items() if value is None]
         require(not missing, f"rule {self.name!r}", "a value for " + ", ".join(missing), "none", "pass it by name")
-        return {eta: step_size, **numbers}
+        return {eta: step_size, **values}
 
     def bind(self, numbers: Mapping[sympy.Symbol, float]) -> Program:
         """The rule as a program, every scalar bound to its number."""
         ordered = {b: self.update[b] for b in self.blocks}
         return compile_program(ordered, {b: self.start_of(b) for b in self.blocks}, self.lets, numbers)
+
+    @classmethod
+    def parse(cls, text: str, name: str = "rule", parameters: Mapping[str, float | None] | None = None) -> Rule:
+        r"""Read a rule from text: a statement a line, a prime for the new value.
+
+        Parameters
+        ----------
+        text : str
+            ``block' = expression`` in the old values for every block; ``let name = expression`` for an intermediate;
+            ``start block = expression`` in ``theta0`` and ``grad(theta0)``; ``parameter name = number``, compulsory
+            without the number.  Statements end with the line or with ``;``, ``#`` begins a comment.
+        name : str
+            What results call the rule.
+        parameters : dict, optional
+            ``{name: default}`` of further scalars; a default given here goes before the text's.
+
+        Raises
+        ------
+        RuleError
+            For what is not a rule; the message has the line and the piece that offends.
+
+        Notes
+        -----
+        Nothing in the text is evaluated.
+
+        Examples
+        --------
+        >>> import ntkflow as nf
+        >>> nf.Rule.parse("theta' = W*theta - eta*grad(theta)").update
+        {theta: -eta*gradient(theta) + W*theta}
+        >>> nf.Rule.parse("theta' = W*theta + v; v' = mu*v - eta*grad(theta + v)", parameters={"mu": 0.9}).blocks
+        (theta, v)
+        """
+        from ._text import parse
+
+        return parse(text, name, parameters)
+
+    def _mentions(self, symbol: sympy.Symbol) -> bool:
+        parts = (self.update, self.start, self.lets)
+        return any(symbol in expr.free_symbols for part in parts for expr in part.values())
+
+    def _as_given(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """The short name of everything given, to the name by which it came."""
+        known = self.parameter_names
+        for name in given:
+            if name not in known:
+                hint = nearest(name, known) if known else f"rule {self.name!r} has none"
+                refuse(f"parameter {name!r} of rule {self.name!r}", "a known parameter", "an unknown one", hint)
+        twice = [name for name in given if known[name] != name and known[name] in given]
+        require(not twice, f"rule {self.name!r}", "one value a parameter", f"{twice} by two names")
+        return {known[name]: name for name in given}
+
+    def _counts(self, given: Mapping[str, Any]) -> dict[str, int]:
+        """The counts given, else the rule's own."""
+        names = self._as_given(given)
+        return {c: _count(names[c], given[names[c]]) if c in names else own for c, own in self.counts.items()}
 
     def _checked(self, expr: sympy.Expr, known: Mapping[sympy.Symbol, Affine]) -> Affine:
         form = add(affine(expr, known))
@@ -163,7 +250,7 @@ class Rule:
         require(theta not in self.start, "start", "auxiliary blocks only", "theta", "theta starts at theta0", RuleError)
         stray = [b for b in self.start if b not in self.update]
         require(not stray, "start", "blocks that update has", _names(stray), error=RuleError)
-        declared = [*self.update, *self.lets, *self.parameters]
+        declared = [*self.update, *self.lets, *self.parameters, *self.counts]
         reserved = {str(s) for s in RESERVED}
         taken = [s for s in declared if str(s) in reserved or (str(s) == str(theta) and s != theta)]
         require(not taken, "symbols", "names of your own", _names(taken), "that letter has its meaning", RuleError)
@@ -207,15 +294,34 @@ def _names(symbols: Any) -> str:
     return ", ".join(map(str, symbols)) or "none"
 
 
-def _of_consensus(form: Affine, shift: Mapping[sympy.Symbol, Operator]) -> Operator:
-    """What a form makes of a common shift 1 ⊗ v of its sources; W 1 = 1 strips a trailing W."""
-    moved = add(*({theta0: compose(op, shift[source])} for source, op in form.items() if source in shift))
-    total: Operator = {}
-    for word, coefficient in moved.get(theta0, {}).items():
-        while word and word[-1] == "W":
-            word = word[:-1]
-        total[word] = sympy.expand(total.get(word, sympy.S.Zero) + coefficient)
-    return {word: c for word, c in total.items() if c != 0}
+def _count(name: str, value: Any) -> int:
+    number = require_number(name, value, 1, MOST)
+    require(number.is_integer(), name, f"a whole number from 1 to {MOST}", number)
+    return int(number)
 
 
-__all__ = ["Rule"]
+def _member(family: Callable[..., Rule], counts: Mapping[str, int]) -> Rule:
+    return replace(family(**counts), counts=dict(counts), family=family)
+
+
+def counted(**counts: int) -> Callable[[Callable[..., Rule]], Rule]:
+    """Turn a function of whole numbers that writes a rule into the rule for these counts.
+
+    The rule remembers the function: `Rule.shaped` gives its other members, and so do ``LinearSystem`` and
+    ``Study`` when a count is passed among the parameters.
+
+    Examples
+    --------
+    >>> import ntkflow as nf
+    >>> from ntkflow.notation import W, eta, gradient, theta
+    >>> @nf.algorithms.counted(tau=2)
+    ... def rule(tau: int) -> nf.Rule:
+    ...     return nf.Rule("patient", update={theta: W**tau * (theta - eta * gradient(theta))})
+    >>> rule.update, dict(rule.counts)
+    ({theta: W**2*(-eta*gradient(theta) + theta)}, {'tau': 2})
+    """
+    defaults = {name: _count(name, value) for name, value in counts.items()}
+    return lambda family: _member(family, defaults)
+
+
+__all__ = ["Rule", "counted"]

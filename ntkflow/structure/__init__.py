@@ -57,7 +57,7 @@ class Factored(Protocol):
 
 def factored(words: Words, parts: Parts) -> Factored | None:
     """The factorisation of M = Σ coefficient·word, or None when the words have no such structure."""
-    if not _is_symmetric(parts.W):
+    if not _is_symmetric(parts.W) or not set().union(*words) <= {"W", "H"}:
         return None
     found: Symmetric | Product | None = None
     if words == {word[::-1]: c for word, c in words.items()}:
