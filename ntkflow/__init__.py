@@ -14,6 +14,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from . import algorithms, datasets, graphs, models, notation, weights
     from .algorithms import Rule
+    from .derivation import Derivation
     from .linearize import LinearizedModel
     from .reports import plots
     from .results import Trajectory
@@ -26,12 +27,12 @@ _MODULES = {
     "models": "models", "notation": "notation", "plots": "reports.plots", "weights": "weights",
 }  # fmt: skip
 _NAMES = {
-    "LinearSystem": "systems", "LinearizedModel": "linearize", "Rule": "algorithms",
+    "Derivation": "derivation", "LinearSystem": "systems", "LinearizedModel": "linearize", "Rule": "algorithms",
     "Study": "study", "Trajectory": "results",
 }  # fmt: skip
 
 __all__ = [
-    "LinearSystem", "LinearizedModel", "Rule", "Study", "Trajectory", "__version__",
+    "Derivation", "LinearSystem", "LinearizedModel", "Rule", "Study", "Trajectory", "__version__",
     "algorithms", "datasets", "errors", "graphs", "models", "notation", "plots", "weights",
 ]  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 from ._array import Array, like, namespace, namespace_or_none
 from .algorithms import Rule, get
 from .datasets import Dataset
+from .derivation import Derivation
 from .errors import (
     InputError,
     ReadOnly,
@@ -148,6 +149,23 @@ class Study(ReadOnly):
         return LinearSystem(
             self.algorithm, self.W, self.linearized, self.step_size, self.normalization, **self.parameters
         )
+
+    def derivation(self) -> Derivation:
+        """The linear system of the rule, derived step by step under this study's normalization.
+
+        Where the agents' factors differ, by unequal amounts of data or as given, they are a matrix c.
+
+        Examples
+        --------
+        >>> import ntkflow as nf
+        >>> data, model = nf.datasets.half_moons(4, 10), nf.models.MLP([2, 8, 1])
+        >>> W = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
+        >>> nf.Study(W, model, model.init(seed=0), data, "cta", step_size=1e-3).derivation().A
+        -1 + W - eta*Psi*W/D
+        """
+        sizes = self.data.n_samples
+        named = isinstance(self.normalization, str) and bool((sizes == sizes[0]).all())
+        return Derivation(self.rule, self.normalization if named else None)
 
     @cached_property
     def network(self) -> Network:

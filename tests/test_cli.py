@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -271,3 +272,57 @@ def test_a_real_run(tmp_path):
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "worst" in answer.stdout
     assert (tmp_path / "here" / "prediction.svg").is_file()
+
+
+class TestDerive:
+    def test_a_name(self):
+        result = run("derive", "ATC", "--normalization", "global")
+        assert result.exit_code == 0
+        assert "A = W - I - eta/(D*Q)*W*Psi" in result.stdout
+        assert "every step holds in exact arithmetic" in result.stdout
+
+    def test_a_rule_of_ones_own(self):
+        rule = "theta' = W*theta + v - eta*grad(theta); v' = mu*v - eta*grad(theta)"
+        result = run("derive", "--rule", rule)
+        assert result.exit_code == 0
+        assert "where s stacks ϑ, v" in " ".join(result.stdout.split())
+
+    def test_counts(self):
+        assert "M = W**4 - eta/D*Psi" in run("derive", "icdsgd", "--parameter", "tau=4").stdout
+
+    def test_latex_to_the_terminal_and_to_a_file(self, tmp_path):
+        shown = run("derive", "extra", "--format", "latex")
+        written = run("derive", "extra", "--format", "latex", "-o", "extra.tex")
+        assert (shown.exit_code, written.exit_code) == (0, 0)
+        assert (tmp_path / "extra.tex").read_text() == shown.stdout.removesuffix("\n")
+        assert shown.stdout.startswith(r"\documentclass")
+
+    @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed, so no PDF is made")
+    def test_pdf(self, tmp_path):
+        assert run("derive", "gd", "--format", "pdf").exit_code == 0
+        assert (tmp_path / "gd.pdf").read_bytes().startswith(b"%PDF")
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            ([], "expected a name or --rule, found neither"),
+            (["atc", "--rule", "theta' = theta"], "found both"),
+            (["atk"], "did you mean 'atc'"),
+            (["atc", "--format", "word"], "choose one of latex, pdf, text"),
+            (["atc", "--normalization", "mean"], "normalization: expected a known name"),
+            (["atc", "--parameter", "tau=3"], "counts of 'atc': it has none"),
+            (["cdmsgd", "--parameter", "mu=0.5"], "expected counts of 'cdmsgd'"),
+            (["icdsgd", "--parameter", "tau=2.5"], "tau"),
+            (["--rule", "theta' = theta**2"], "line 1"),
+            (["--rule", "theta' = __import__('os').getcwd()"], "line 1"),
+            (["atc", "--format", "latex", "-o", "none/atc.tex"], "existing folder"),
+            (["atc", "-o", "."], "expected a file, found the folder"),
+        ],
+    )
+    def test_one_line_for_what_is_wrong(self, words, message, tmp_path):
+        result = fresh(MAIN, "derive", *words)
+        assert result.returncode == 2
+        assert result.stdout == ""
+        assert result.stderr.count("\n") == 1
+        assert message in result.stderr
+        assert list(tmp_path.iterdir()) == []
