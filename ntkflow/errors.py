@@ -98,7 +98,10 @@ def require_number(
     expected = f"a finite number in {'(' if open_low else '['}{low:g}, {high:g}]"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         refuse(name, expected, repr(value))
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        number = math.inf
     inside = math.isfinite(number) and low <= number <= high and not (open_low and number == low)
     require(inside, name, expected, repr(number))
     return number

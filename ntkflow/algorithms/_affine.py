@@ -56,9 +56,9 @@ def operator(expr: sympy.Expr, known: Iterable[sympy.Symbol] = ()) -> Operator:
     if isinstance(expr, sympy.Pow) and not holds_state(expr, known):
         base, power = expr.args
         if power.is_Integer and 0 <= int(power) <= 1000:
-            result = {(): sympy.S.One}
+            factor, result = operator(base, known), {(): sympy.S.One}
             for _ in range(int(power)):
-                result = compose(result, operator(base, known))
+                result = compose(result, factor)
             return result
     raise RuleError(f"{expr}: {_complaint(expr, known)}")
 

@@ -12,7 +12,7 @@ RULE = Rule(
     update={theta: W * theta + _step, v: _step},
     parameters={mu: 0.9},
     synonyms=("cdmsgd_polyak", "heavy_ball"),
-    source="arXiv 1706.07880, Algorithm 2, the deterministic part with Polyak's momentum",
+    source="CDMSGD of arXiv 1706.07880 without noise, read with Polyak's momentum (theory T10)",
     claims=(
         Claim(
             "θ_{k+2} = (W + μ) θ_{k+1} − μ W θ_k − η g(θ_{k+1}).",

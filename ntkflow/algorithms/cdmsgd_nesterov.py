@@ -13,7 +13,7 @@ RULE = Rule(
     update={theta: W * theta + _step, v: _step},
     parameters={mu: 0.9},
     synonyms=("nesterov", "look_ahead"),
-    source="arXiv 1706.07880, algorithm CDMSGD, the deterministic part with Nesterov's momentum",
+    source="CDMSGD of arXiv 1706.07880 without noise, read with look-ahead momentum (theory T10)",
     claims=(
         Claim(
             "θ_{k+2} = W θ_{k+1} + v − η g(θ_{k+1} + v) with v = μ (θ_{k+1} − W θ_k).",

@@ -60,7 +60,7 @@ class Derivation:
     Notes
     -----
     Every step holds its equations, the reason, and a check: each left side is *measured* on three small explicit
-    networks with five outputs, agent by agent, in fractions, with derivatives that SymPy takes; each right side is
+    networks, agent by agent, in fractions, with derivatives that SymPy takes; each right side is
     evaluated with matrices.  Cost: some milliseconds to derive, a few tenths of a second to check.
 
     References

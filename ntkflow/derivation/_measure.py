@@ -17,7 +17,7 @@ from ..notation import theta
 from ._arrays import Exact, column, diagonal, identity, parts, stack
 from ._evaluate import ORDER
 from ._networks import AGENTS, PARAMETERS
-from ._specimen import SIDES, STEPS, TIME, Specimen, State
+from ._specimen import STEPS, TIME, Specimen, State
 
 
 def measure(specimen: Specimen, quantity: str, block: sympy.Symbol | None = None) -> Exact:
@@ -106,8 +106,8 @@ class _Measurement:
 
     def B(self) -> Exact:
         """Its response to every single residual."""
-        still = self._driven(column([0] * SIDES["n"]))
-        return np.hstack([self._driven(unit[:, None]) - still for unit in identity(SIDES["n"])])
+        still = self._driven(column([0] * self.specimen.sides["n"]))
+        return np.hstack([self._driven(unit[:, None]) - still for unit in identity(self.specimen.sides["n"])])
 
     def C(self) -> Exact:
         """The response of the outputs to the state."""
@@ -150,11 +150,11 @@ class _Measurement:
 
     @property
     def _nowhere(self) -> Exact:
-        return column([0] * (len(self.specimen.rule.blocks) * SIDES["P"]))
+        return column([0] * (len(self.specimen.rule.blocks) * self.specimen.sides["P"]))
 
     @property
     def _rest(self) -> Exact:
-        return stack([stack(self.specimen.origin), self._nowhere[SIDES["P"] :]])
+        return stack([stack(self.specimen.origin), self._nowhere[self.specimen.sides["P"] :]])
 
     def _flat(self, state: State) -> Exact:
         return stack([stack(state[b]) for b in self.specimen.rule.blocks])

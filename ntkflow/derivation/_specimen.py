@@ -16,11 +16,9 @@ from ..notation import W, average, eta, gradient, theta, theta0
 from . import letters
 from ._arrays import Exact, column, diagonal, identity, parts, stack
 from ._evaluate import evaluate, fraction
-from ._networks import AGENTS, OUTPUTS, PARAMETERS, SAMPLES, Networks, mixing, networks
+from ._networks import AGENTS, PARAMETERS, SAMPLES, Networks, mixing, networks
 
 State = dict[sympy.Symbol, list[Exact]]  # block -> one column (P, 1) an agent
-N = SAMPLES * OUTPUTS
-SIDES = {"P": AGENTS * PARAMETERS, "n": AGENTS * N, "1": 1}  # of a block matrix's block, by letter
 STEPS, TIME = 3, Fraction(1, 2)  # where closed forms are compared
 
 
@@ -41,13 +39,18 @@ class Specimen:
         found = networks(self.normalization, self.together, self.linear)
         if self.targets is None:
             return found
-        return replace(found, targets=tuple(map(tuple, np.reshape(self.targets, (AGENTS, N)))))
+        return replace(found, targets=tuple(map(tuple, np.reshape(self.targets, (AGENTS, found.n)))))
 
     @cached_property
     def scalars(self) -> dict[sympy.Symbol, Any]:
         """Numbers for the step size and the parameters: squares, so that roots of them stay rational."""
         squares = (sympy.Rational(4 + i, 9 + 2 * i) ** 2 for i in range(len(self.rule.parameters)))
         return dict(zip([eta, *self.rule.parameters], [sympy.Rational(1, 9), *squares], strict=True))
+
+    @property
+    def sides(self) -> dict[str, int]:
+        """Of a block matrix's block, by letter: parameters, residuals, or one."""
+        return {"P": AGENTS * PARAMETERS, "n": AGENTS * self.networks.n, "1": 1}
 
     @cached_property
     def origin(self) -> list[Exact]:
@@ -106,8 +109,8 @@ class Specimen:
     # ---------------------------------------------------------------------------------- the rule, in matrices
 
     def value(self, expr: Any, shape: str, known: dict[Any, Any]) -> Exact:
-        """A derived expression in matrices; ``shape`` names the sides of one block (`SIDES`)."""
-        return evaluate(expr, self._values | known, (SIDES[shape[0]], SIDES[shape[1]]))
+        """A derived expression in matrices; ``shape`` names the sides of one block (`sides`)."""
+        return evaluate(expr, self._values | known, (self.sides[shape[0]], self.sides[shape[1]]))
 
     @cached_property
     def _values(self) -> dict[Any, Any]:
@@ -123,7 +126,8 @@ class Specimen:
 
     @property
     def _sizes(self) -> dict[Any, Any]:
-        numbers = {letters.D: SAMPLES, letters.n_outputs: OUTPUTS, letters.Q: AGENTS, letters.k: STEPS}
+        outputs = self.networks.n // SAMPLES
+        numbers = {letters.D: SAMPLES, letters.n_outputs: outputs, letters.Q: AGENTS, letters.k: STEPS}
         return {letter: sympy.Integer(n) for letter, n in numbers.items()} | {letters.t: sympy.Rational(TIME)}
 
     @property
@@ -133,8 +137,8 @@ class Specimen:
         J, Jx = (diagonal([nets.jacobian(q, x[q]) for q in range(AGENTS)]) for x in places)
         f0, f = (stack([nets.predict(q, x[q]) for q in range(AGENTS)]) for x in places)
         y = stack([column(row) for row in self.networks.targets])
-        factors = diagonal([weight * identity(N) for weight in self.networks.weights])
-        inside = factors if self.normalization is None else identity(AGENTS * N)
+        factors = diagonal([weight * identity(nets.n) for weight in self.networks.weights])
+        inside = factors if self.normalization is None else identity(AGENTS * nets.n)
         return {
             letters.J: J, letters.JT: J.T, letters.JxT: Jx.T, letters.Psi: J.T @ inside @ J, letters.c: factors,
             letters.f: f, letters.f0: f0, letters.Y: y, letters.e0: f0 - y,
