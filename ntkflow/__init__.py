@@ -14,6 +14,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from . import algorithms, datasets, graphs, models, notation, weights
     from .algorithms import Rule
+    from .analysis.modal import modal
     from .derivation import Derivation
     from .linearize import LinearizedModel
     from .reports import plots
@@ -28,12 +29,12 @@ _MODULES = {
 }  # fmt: skip
 _NAMES = {
     "Derivation": "derivation", "LinearSystem": "systems", "LinearizedModel": "linearize", "Rule": "algorithms",
-    "Study": "study", "Trajectory": "results",
+    "Study": "study", "Trajectory": "results", "modal": "analysis.modal",
 }  # fmt: skip
 
 __all__ = [
     "Derivation", "LinearSystem", "LinearizedModel", "Rule", "Study", "Trajectory", "__version__",
-    "algorithms", "datasets", "errors", "graphs", "models", "notation", "plots", "weights",
+    "algorithms", "datasets", "errors", "graphs", "modal", "models", "notation", "plots", "weights",
 ]  # fmt: skip
 
 

@@ -14,10 +14,10 @@ every_file = pytest.mark.parametrize("name", FILES)
 FLOORS = [
     ["_version", "_array", "notation"],
     ["errors", "printing", "structure", "_rowspace"],
-    ["results", "normalization", "graphs", "datasets", "models", "algorithms"],
-    ["_audit", "linearize", "training"],
+    ["results", "normalization", "graphs", "datasets", "models", "algorithms", "_files"],
+    ["_audit", "linearize", "training", "derivation"],
     ["weights", "operator"],
-    ["propagators", "reports"],
+    ["propagators", "reports", "analysis"],
     ["bounds"],
     ["systems"],
     ["study"],
@@ -38,7 +38,7 @@ DOORS = {
     "rich": ["cli.py", "reproduce.py", "reports/tables.py"], "typer": ["cli.py"],
     "scipy": ["_array.py", "_audit.py", "propagators/stepping.py"],
     "sklearn": ["datasets/_sources.py", "datasets/_mnist.py"],
-    "sympy": ["notation.py", "printing.py", "algorithms/", "operator.py"],
+    "sympy": ["notation.py", "printing.py", "algorithms/", "operator.py", "derivation/", "analysis/"],
 }  # fmt: skip
 AT_THE_TOP = {"numpy", "sympy", "array_api_compat", "array_api_extra"}  # the others only where they are used
 

@@ -15,6 +15,7 @@ PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 \usepackage{amsmath,amssymb,booktabs}
 \usepackage[hidelinks]{hyperref}
 \newcommand{\checked}[1]{\noindent{\small\emph{Checked in exact arithmetic against} #1.}\par}
+\AddToHook{env/bmatrix/begin}{\renewcommand{\arraystretch}{1.4}} % fractions need room
 \allowdisplaybreaks
 """
 
