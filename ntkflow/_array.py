@@ -105,6 +105,21 @@ def norm(array: Array) -> float:
     return float(xp.linalg.vector_norm(array)) if 0 not in array.shape else 0.0
 
 
+def svd(A: Array) -> tuple[Array, Array, Array]:
+    """The thin singular value decomposition U, s, Vᵀ.
+
+    LAPACK's divide-and-conquer fails to converge once in a great while on entries of very unequal size;
+    the transpose then serves.
+    """
+    xp = namespace(A)
+    try:
+        U, s, Vt = xp.linalg.svd(A, full_matrices=False)
+    except (np.linalg.LinAlgError, RuntimeError):
+        V, s, Ut = xp.linalg.svd(A.T, full_matrices=False)
+        return Ut.T, s, V.T
+    return U, s, Vt
+
+
 def expm1(A: Array, time: float = 1.0) -> Array:
     """e^{tA} − I for a square matrix, slow modes to full relative accuracy.
 

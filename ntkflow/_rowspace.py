@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._array import Array, eps, like, namespace, norm
+from ._array import Array, eps, like, namespace, norm, svd
 
 DIRECT = 400  # up to this many rows or columns a plain SVD is quicker than a sketch
 FIRST_SKETCH = 160
@@ -33,10 +33,10 @@ def _direct(J: Array, tol: float) -> tuple[Array, float]:
     xp = namespace(J)
     if J.shape[1] > 2 * J.shape[0]:  # wide: the SVD of the small factor, in half the time
         Q, R = xp.linalg.qr(J.T)
-        _, s, Wt = xp.linalg.svd(R.T, full_matrices=False)
+        _, s, Wt = svd(R.T)
         V = Q @ Wt.T
     else:
-        _, s, Wt = xp.linalg.svd(J, full_matrices=False)
+        _, s, Wt = svd(J)
         V = Wt.T
     s1 = float(s[0])
     rank = max(1, int(xp.count_nonzero(s > tol * s1)))  # J = 0 keeps one idle direction
@@ -56,7 +56,7 @@ def _sketch(J: Array, size: int) -> Array:
 
 def _truncated(J: Array, Q: Array, tol: float) -> tuple[Array, float]:
     xp = namespace(J)
-    _, s, Wt = xp.linalg.svd(J @ Q, full_matrices=False)
+    _, s, Wt = svd(J @ Q)
     rank = max(1, int(xp.count_nonzero(s > tol * float(s[0]))))
     V = Q @ Wt[:rank, :].T
     return V, norm(J - (J @ V) @ V.T)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from ._array import Array, eps, like, namespace, namespace_or_none, norm, zeros
+from ._array import Array, eps, like, namespace, namespace_or_none, norm, svd, zeros
 from ._rowspace import row_space
 from .errors import InputError, ShapeError, refuse, require, require_array, require_count, require_number, require_shape
 
@@ -384,6 +384,6 @@ def _with_starts(V: Array, start: Array) -> Array:
     scale = norm(start)
     if norm(offsets) <= 1e3 * eps(V) * scale:
         return V
-    _, s, Rt = xp.linalg.svd(offsets, full_matrices=False)
+    _, s, Rt = svd(offsets)
     rank = int(xp.count_nonzero(s > 1e3 * eps(V) * scale))
     return xp.concat([V, Rt[:rank, :].T], axis=1)

@@ -189,3 +189,22 @@ def test_small_questions(xp):
     assert type(_array.norm(xp.ones((2, 3, 4)))) is float
     assert _array.norm(xp.zeros((0, 3))) == 0.0
     assert _array.device(xp.ones(1)) == _array.device(_array.like([1.0], xp.ones(1)))
+
+
+@pytest.mark.parametrize("shape", [(7, 4), (4, 7)])
+def test_a_decomposition_that_does_not_converge_is_taken_of_the_transpose(monkeypatch, shape):
+    A = np.random.default_rng(0).standard_normal(shape)
+    linalg = _array.namespace(A).linalg
+    whole, asked = linalg.svd, []
+
+    def once_too_hard(B, **options):
+        asked.append(B.shape)
+        if len(asked) == 1:
+            raise np.linalg.LinAlgError("SVD did not converge")
+        return whole(B, **options)
+
+    monkeypatch.setattr(linalg, "svd", once_too_hard)
+    U, s, Vt = _array.svd(A)
+    assert asked == [shape, shape[::-1]]
+    assert np.linalg.norm((U * s) @ Vt - A) <= 20 * EPS * np.linalg.norm(A)
+    assert np.linalg.norm(U.T @ U - np.eye(4)) <= 20 * EPS

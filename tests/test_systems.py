@@ -512,6 +512,21 @@ def test_consensus_steps_are_a_power_of_the_mixing():
     np.testing.assert_allclose(three.deviation, plain.deviation, atol=1e-13)
 
 
+def test_a_rule_that_is_symmetric_only_as_a_whole_has_no_factor():
+    """The words W·H and H·W mirror each other, but neither is of the form Wᵏ H Wᵏ: no root of A is at hand."""
+    rule = nf.Rule.parse("theta' = W*theta - eta/2*W*grad(theta) - eta/2*grad(W*theta)")
+    market, mixing = problem(4, n_parameters=5), nf.weights.metropolis_hastings(nf.graphs.path(4))
+    system = nf.LinearSystem(rule, mixing, linearized(market), 0.1)
+    with pytest.raises(InputError, match="spectral"):
+        system.iterate(50, method="spectral")
+    x, H = np.zeros((4, 5)), [J.T @ J / len(J) for J in market.J]
+    drive = [J.T @ e / len(J) for J, e in zip(market.J, market.residual, strict=True)]
+    for _ in range(50):
+        here, mixed = (np.stack([H[q] @ y[q] + drive[q] for q in range(4)]) for y in (x, mixing @ x))
+        x = mixing @ x - 0.05 * mixing @ here - 0.05 * mixed
+    np.testing.assert_allclose(system.iterate(50).deviation[0], x, atol=1e-12 * abs(x).max())
+
+
 def test_an_average_beside_a_mixing_matrix(xp):
     case, mean = problem(4, apart=True), np.full((4, 4), 0.25)
     place, expected = case.start, []

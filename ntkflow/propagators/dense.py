@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, eps, eye, like, namespace, norm
+from .._array import Array, eps, eye, like, namespace, norm, svd
 from ._balanced import Balanced
 from ._matrix import distinct_gaps, propagated
 from ._question import Drive, Times, overflow_to_inf, rounding
@@ -76,7 +76,7 @@ def _restricted(A: Array, w: Array) -> tuple[Array, Array, Array, float, float]:
     xp = namespace(A)
     frame, size, dropped = eye(A.shape[0], A), norm(w), 0.0
     while A.shape[0]:
-        U, s, _ = xp.linalg.svd(A)
+        U, s, _ = svd(A)
         rank = int(xp.count_nonzero(s > RANK_SLACK * A.shape[0] ** 0.5 * eps(A) * float(s[0])))
         if rank == A.shape[0]:
             return frame, A, w, float(s[-1]), dropped

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, eps, like, namespace, zeros
+from .._array import Array, eps, like, namespace, svd, zeros
 from ..errors import NoLimitError
 from ..structure import Factored
 from ._balanced import Balanced
@@ -122,7 +122,7 @@ def _sharp(G: Array, h: Array | None) -> tuple[Array, Array, Array | None, float
     elif G.shape[0] < G.shape[1]:  # a null mode must be there to be held at rest
         missing = zeros((G.shape[1] - G.shape[0], G.shape[1]), G)
         G, h = xp.concat([G, missing], axis=0), None if h is None else xp.concat([h, missing[:, 0]])
-    U, s, modes = xp.linalg.svd(G, full_matrices=False)
+    U, s, modes = svd(G)
     return s * s, modes, None if h is None else s * (U.T @ h), (8 * eps(s) * float(s[0])) ** 2
 
 

@@ -60,8 +60,9 @@ def factored(words: Words, parts: Parts) -> Factored | None:
     if not _is_symmetric(parts.W) or not set().union(*words) <= {"W", "H"}:
         return None
     found: Symmetric | Product | None = None
-    if words == {word[::-1]: c for word, c in words.items()}:
-        if all("H" not in word or (word.count("H") == 1 and c <= 0) for word, c in words.items()):
+    learning = {word: c for word, c in words.items() if "H" in word}
+    if all(word == word[::-1] for word in learning):
+        if all(word.count("H") == 1 and c <= 0 for word, c in learning.items()):
             found = Symmetric(parts, words)
     else:
         for left in (True, False):
