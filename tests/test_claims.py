@@ -183,3 +183,63 @@ def test_a_claim_is_silent_where_its_hypotheses_fail():
     assert not claim.applies(system)
     assert claim.holds(system) is None
     assert claim.holds(nf.LinearSystem("dgd", MIXINGS["path"], MODELS["free"], 0.1)) is True
+
+
+@cache
+def study(name, lazy):
+    """A real network whose stacked Jacobian has singular values from 4.3 to 1.2e-8, without a gap."""
+    data = nf.datasets.half_moons(n_agents=9, n_samples=8, noise=0.1, seed=0)
+    network = nf.models.MLP([2, 6, 1])
+    W = nf.weights.metropolis_hastings(nf.graphs.grid(3, 3))
+    W = None if name in GRAPHLESS else nf.weights.lazy(W) if lazy else W
+    return nf.Study(W, network, network.init(seed=0), data, name, step_size=1e-3, normalization="sum")
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("name", nf.algorithms.names())
+def test_no_theorem_is_false_on_ill_conditioned_data(name, lazy):
+    claims = nf.algorithms.get(name).claims
+    applicable = [claim for claim in claims if claim.applies(study(name, lazy))]
+    verdicts = {claim.statement: claim.holds(study(name, lazy)) for claim in applicable}
+    assert False not in verdicts.values(), verdicts
+    assert list(verdicts.values()).count(True) >= len(applicable) - 1, verdicts
+
+
+@pytest.mark.parametrize("name", sorted(EXACT | {"gd"}))
+@pytest.mark.parametrize("faintest", [1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("step", [1e-4, 0.1])
+def test_resting_points_of_faintly_seen_directions(name, faintest, step):
+    rng = np.random.default_rng(5)
+    basis = np.linalg.qr(rng.standard_normal((12, 6)))[0] * np.logspace(0, np.log10(faintest), 6)
+    lin = nf.LinearizedModel.from_jacobian(basis.reshape(4, 3, 6), rng.standard_normal((4, 3)))
+    for W in [None] if name == "gd" else [MIXINGS["lazy cycle"], MIXINGS["lazy star"]]:
+        system = nf.LinearSystem(name, W, lin, step, "sum")
+        assert limits.rests_at_a_minimiser(system) is True
+        assert limits.finds_the_minimiser(system) is not False
+
+
+@pytest.mark.parametrize("name", ["dgd", "cta", "cdmsgd"])
+def test_an_approximate_method_is_never_taken_for_an_exact_one(name):
+    """Where nothing is faint it is told apart; where much is, the question stays open at worst."""
+    clear = nf.LinearSystem(name, MIXINGS["lazy cycle"], MODELS["conflict"], 0.1, "sum")
+    assert limits.rests_at_a_minimiser(clear) is False
+    assert limits.rests_at_a_minimiser(study(name, False).system) is None
+
+
+def test_faint_data_that_all_agents_can_fit_refute_nothing():
+    # fewer samples than parameters: DGD rests at the common minimiser, which its matrix hides in the rounding
+    data = nf.datasets.half_moons(n_agents=9, n_samples=3, noise=0.1, seed=0)
+    network = nf.models.MLP([2, 20, 1])
+    W = nf.weights.metropolis_hastings(nf.graphs.grid(3, 3))
+    wide = nf.Study(W, network, network.init(seed=0), data, "dgd", step_size=0.01, normalization="sum")
+    assert limits._shares_a_minimiser(wide.system) is True
+    assert [claim.holds(wide) for claim in wide.rule.claims] == [True, True, True, None]
+
+
+def test_a_claim_takes_a_study_and_refuses_anything_else():
+    claim = nf.algorithms.get("dgd").claims[0]
+    assert claim.holds(study("dgd", False)) is claim.holds(study("dgd", False).system) is True
+    for other in ("dgd", None, np.eye(3)):
+        with pytest.raises(nf.errors.InputError, match="a LinearSystem or a Study") as caught:
+            claim.holds(other)
+        assert "\n" not in str(caught.value)

@@ -14,7 +14,7 @@ import ntkflow as nf
 from ntkflow.analysis._conditions import hurwitz, jury, without_ones
 from ntkflow.analysis.modal import Bound, Conditions, Implicit, kappa, kappa_max, kappa_min, lam, lam_min, modal, z
 from ntkflow.errors import InputError
-from ntkflow.notation import W, beta, eta, gamma, gradient, mu, theta, v, y
+from ntkflow.notation import W, average, beta, eta, gamma, gradient, mu, theta, v, y
 
 every_rule = pytest.mark.parametrize("name", nf.algorithms.names())
 m = eta * kappa
@@ -135,7 +135,7 @@ def test_conditions_hold_exactly_where_a_mode_is_stable(name, flow, rng):
         assert holds == (outside < 0)
         verdicts.add(holds)
     never_fails = modes.max_step_size_flow if flow else modes.max_step_size
-    assert verdicts == {True, False} or never_fails == sympy.oo or flow
+    assert verdicts == {True, False} or never_fails == sympy.oo or flow or not rule.uses_graph
 
 
 # --- step sizes ---------------------------------------------------------------------------------------------------
@@ -144,13 +144,78 @@ def test_conditions_hold_exactly_where_a_mode_is_stable(name, flow, rng):
 @every_rule
 @pytest.mark.parametrize("flow", [False, True])
 def test_the_largest_step_size_of_a_mode(name, flow):
+    """Without a graph there is no λ: the disagreements, which the average takes away, and the consensus at once."""
     rule, modes = nf.algorithms.get(name), modal(name)
     limit = modes.max_step_size_flow if flow else modes.max_step_size
-    for eigenvalue in (-0.83, -0.52, -0.4, -0.2, 0.0, 0.3, 0.77):
+    for eigenvalue in (-0.83, -0.52, -0.4, -0.2, 0.0, 0.3, 0.77, 1.0):
         exact = sympy.Rational(str(eigenvalue))
         found = float(sympy.S(limit).subs({lam: exact, kappa: 1, mu: sympy.Rational("0.35")}))
-        wanted = first_failure(rule, [eigenvalue], defaults(rule), flow)
+        spectrum = [eigenvalue] if rule.uses_graph else [eigenvalue, 1.0]
+        wanted = first_failure(rule, spectrum, defaults(rule), flow)
         assert min(found, 12.9) == pytest.approx(min(wanted, 12.9), abs=1e-9), eigenvalue
+
+
+def test_the_consensus_has_a_case_of_its_own_where_the_formula_does_not_go_on():
+    """W(θ − ηg) + (average − W)(θ − 2ηg) is λ m on the disagreements, and 1 − m on the consensus."""
+    half = theta - eta * gradient(theta)
+    full = theta - 2 * eta * gradient(theta)
+    limit = modal(nf.Rule("own", update={theta: W * half + (average - W) * full})).max_step_size
+    assert limit.subs(lam, 1) == 2 / kappa
+    assert limit.subs(lam, sympy.Rational(4, 5)) == sympy.Rational(5, 4) / kappa
+
+
+def test_any_mixing_matrix(rng):
+    """Random graphs and weights, for rules with and without parameters, against eigenvalues."""
+    for name in ("dgd", "icdsgd", "diging", "atc_tracking", "cdmsgd"):
+        rule = nf.algorithms.get(name)
+        given = {"momentum": 0.35} if rule.parameters else {}
+        for graph in (nf.graphs.erdos_renyi(7, 0.5, seed=3), nf.graphs.cycle(5), nf.graphs.grid(2, 3)):
+            metropolis = nf.weights.metropolis_hastings(graph)
+            for mixing in (metropolis, nf.weights.laplacian(graph), nf.weights.lazy(metropolis)):
+                wanted = first_failure(rule, np.linalg.eigvalsh(mixing), defaults(rule))
+                bound = modal(name, **given).step_size_bound(mixing)
+                # eigenvalues to twelve digits, and the limits have slopes of a few
+                assert float(bound.value.subs(kappa_max, 1)) == pytest.approx(wanted, abs=1e-10)
+                assert bound.exact
+            by_graph = modal(name, **given).step_size_bound(graph)
+            by_matrix = modal(name, **given).step_size_bound(metropolis)
+            assert (by_graph.value, by_graph.smallest) == (by_matrix.value, by_matrix.smallest)
+
+
+def test_a_matrix_with_known_eigenvalues_has_the_closed_form():
+    W = nf.weights.metropolis_hastings(nf.graphs.cycle(8))
+    for name in ("dgd", "extra", "diging"):
+        assert modal(name).step_size_bound(W).value == modal(name).step_size_bound("cycle", 8).value
+    assert str(modal("cdmsgd").step_size_bound(W)) == "eta <= 2*(mu + 1)/(3*kappa_max)"
+    assert str(modal("dgd").step_size_bound(nf.weights.max_degree(nf.graphs.cycle(4)))) == "no step size"
+    numbers = modal("dgd").step_size_bound(nf.graphs.path(8)).value.atoms(sympy.Number)
+    assert any(abs(number - (4 - 2 * np.cos(np.pi / 8)) / 3) < 1e-11 for number in numbers)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [5, [[1.0]], np.ones((2, 3)), np.array([[0.9, 0.1], [0.5, 0.5]]), np.eye(3), np.array([[-2.0, 3.0], [3.0, -2.0]]),
+     np.full((2, 2), np.nan), b"cycle", object()],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_mixing_matrix_is_refused_in_one_line(given):
+    with pytest.raises(InputError) as caught:
+        modal("dgd").step_size_bound(given)
+    assert "\n" not in str(caught.value)
+
+
+def test_sides_belong_to_a_name():
+    for topology in (None, np.full((2, 2), 0.5), nf.graphs.cycle(4)):
+        with pytest.raises(InputError, match="sides"):
+            modal("dgd").step_size_bound(topology, 4)
+
+
+@pytest.mark.parametrize(
+    ("momentum", "answer"), [(-0.5, "eta <= (lambda_min + 1)/(2*kappa_max)"), (1.5, "no step size")]
+)
+def test_a_momentum_beyond_its_range_is_taken_as_it_is(momentum, answer):
+    """With |μ| > 1 the product of the roots, μ on the consensus, is outside the circle."""
+    assert str(modal("cdmsgd", momentum=momentum).step_size_bound()) == answer
 
 
 numbers = st.sampled_from([-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0])
@@ -353,6 +418,36 @@ def test_refusals(rule, parameters):
 
 
 # --- how it reads -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (modal("extra").step_size_bound("cycle", 8), "eta <= 1/kappa_max"),
+        (modal("dgd").step_size_bound("path", 4), "eta <= (4 - sqrt(2))/(3*kappa_max)"),
+        (modal("dgd").step_size_bound(flow=True), "every step size"),
+        (modal("d2").step_size_bound(), "no step size if lambda_min < -1/3, else eta <= 2/kappa_max"),
+        (modal("d2").step_size_bound("hypercube"), "no step size if d > 2, else eta <= 2/kappa_max"),
+        (modal("icdsgd").step_size_bound("path"), "eta <= 1/kappa_max if cos(pi/Q) > 1/2, else "),
+        (modal("gd").max_step_size, "2/kappa"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_bounds_read_as_a_person_would_write_them(found, text):
+    assert str(found).startswith(text)
+
+
+def test_bounds_in_latex():
+    assert modal("dgd").step_size_bound(flow=True).latex() == r"\text{every step size}"
+    assert modal("d2").step_size_bound("torus", 4, 4).latex() == r"\text{no step size}"
+    assert modal("dgd").step_size_bound("star").latex() == r"\eta \le \frac{1}{\kappa_{\max}}"
+
+
+@every_rule
+def test_what_is_printed_has_neither_piecewise_nor_infinity(name):
+    written = str(modal(name))
+    assert "Piecewise" not in written
+    assert "oo" not in written.replace("roots", "")
 
 
 @every_rule

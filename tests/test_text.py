@@ -332,6 +332,17 @@ REMEDIES = {  # text: the line, the piece as it was written, what to do
     "theta' = lambda*theta": ("line 1", "lambda", "lam"),
     "theta' = thеta": ("line 1", "U+0435", "use names"),
     "v' = W*v": ("rule", "v'", "write theta' ="),
+    "theta^+ = W*theta": ("line 1: theta^+", "write theta' = ..."),
+    "θ⁺ = W*θ": ("line 1: θ⁺", "write θ' = ..."),
+    "theta_{k+1} = W*theta": ("line 1: theta_{k+1}", "write theta' = ..."),
+    "theta ^{+} = W*theta": ("line 1: theta ^{+}", "write theta' = ..."),
+    "theta' = W*theta - α*grad(theta)": ("line 1", "α (U+03B1)", "for the step size write eta"),
+    "theta' = W*theta - eta*∇(theta)": ("line 1", "∇ (U+2207)", "write grad(...)"),
+    "v' = v; theta' = W*theta; parameter a = b": ("line 1, statement 3: b", "write it out"),
+    "v' = v\ntheta' = W*theta + x; # x": ("line 2: x", "parameter x = value"),
+    "v' = v;; theta' = W*tehta": ("line 1, statement 2: tehta", "did you mean"),
+    f"{OK}\nparameter tau = 2": ("line 2: tau", "does not use", "leave the line out"),
+    f"{OK} + tau*theta - tau*theta; parameter tau = 2": ("line 1, statement 2: tau", "does not use"),
 }  # fmt: skip
 
 
@@ -341,6 +352,23 @@ def test_a_refusal_says_where_what_and_what_to_do(text):
         parse(text)
     for part in REMEDIES[text]:
         assert part in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["alpha", "lr", "learning_rate", "step", "Alpha", "h_step", "stepsize"])
+def test_names_of_a_step_size_are_told_ours(name):
+    text = f"theta' = W*theta - {name}*eta*grad(theta)"
+    with pytest.raises(RuleError, match=f"line 1: {name}: .*; for the step size write eta"):
+        parse(text)
+    assert parse(f"{text}; parameter {name} = 0.1").parameter_names  # unless it is declared
+
+
+def test_a_parameter_that_is_given_is_used():
+    with pytest.raises(RuleError, match="parameters: expected names that the rule uses, found a, b"):
+        parse(OK, parameters={"a": 1.0, "b": None})
+
+
+def test_the_minus_of_papers_is_a_minus():
+    assert same(parse("theta' = −W*theta − 1e−3*eta*grad(−theta)"), parse("theta' = -W*theta - 1e-3*eta*grad(-theta)"))
 
 
 @pytest.mark.parametrize("text", [None, 5, b"theta' = theta", ["theta' = theta"], theta])

@@ -41,8 +41,29 @@ LIMITS = {
     "cdmsgd_nesterov": (1 + lam) * (1 + mu) / (1 + mu + lam * mu),
     "cdmsgd_published": (1 + lam) * (1 + mu) / (1 + 2 * mu),
 }
+AT_ZERO = ("atc", "cta", "d2", "aug_dgm", "atc_tracking")  # their modes with λ = 0 are stable for every step size
 FLOWS = dict.fromkeys(("atc", "cta"), 1) | dict.fromkeys(("d2", "atc_tracking"), 2)  # times 1 + 1/|λ_min|
-POINTS = [Rational(k, 20) for k in range(-19, 20) if k]
+POINTS = [Rational(k, 20) for k in range(-19, 20)]
+THREE = {  # p(1), p(-1) and 1 - c0, the table in the proof of (c)
+    "extra": ((1 - lam) / 2, (5 + 3 * lam) / 2 - 2 * m, (1 - lam) / 2 + m),
+    "exact_diffusion": ((1 - lam) / 2, (5 + 3 * lam) / 2 - (1 + lam) * m, (1 - lam) / 2 + (1 + lam) * m / 2),
+    "nids": ((1 - lam) / 2, (5 + 3 * lam) / 2 - (1 + lam) * m, (1 - lam) / 2 + (1 + lam) * m / 2),
+    "d2": (1 - lam, 1 + 3 * lam - 2 * lam * m, 1 - lam + lam * m),
+    "diging": ((1 - lam) ** 2, (1 + lam) ** 2 - 2 * m, 1 - lam**2 + m),
+    "aug_dgm": ((1 - lam) ** 2, (1 + lam) ** 2 - 2 * lam**2 * m, 1 - lam**2 + lam**2 * m),
+    "atc_tracking": ((1 - lam) ** 2, (1 + lam) ** 2 - 2 * lam * m, 1 - lam**2 + lam * m),
+    "cdmsgd": ((1 - lam) * (1 - mu) + m, (1 + lam) * (1 + mu) - m, 1 - lam * mu),
+    "cdmsgd_nesterov": (
+        (1 - lam) * (1 - mu) + (1 + mu - lam * mu) * m,
+        (1 + lam) * (1 + mu) - (1 + mu + lam * mu) * m,
+        1 - lam * mu + lam * mu * m,
+    ),
+    "cdmsgd_published": (
+        (1 - lam) * (1 - mu) + m,
+        (1 + lam) * (1 + mu) - (1 + 2 * mu) * m,
+        1 - lam * mu + mu * m,
+    ),
+}
 
 
 def check_decomposition():
@@ -72,13 +93,35 @@ def check_limits():
         worst, flow = (modes.step_size_bound(flow=flow).value.subs(kappa_max, 1) for flow in (False, True))
         least = at_one
         for point in reversed(POINTS):
-            limit = LIMITS[name].subs(lam, point)
-            assert sympy.simplify(kappa * modes.max_step_size.subs(lam, point) - limit) == 0, (name, point)
+            limit = LIMITS[name].subs(lam, point) if point or name not in AT_ZERO else sympy.oo
+            found = modes.max_step_size.subs(lam, point)
+            assert found == limit or sympy.simplify(kappa * found - limit) == 0, (name, point)
             least = min(least, limit, key=lambda value: value.subs(mu, Rational(1, 3)))
             assert sympy.simplify(worst.subs(lam_min, point) - least) == 0, (name, point)
             bounded = name in FLOWS and point < 0
             wanted = FLOWS.get(name, 0) * (1 + 1 / abs(point)) if bounded else sympy.oo
             assert flow.subs(lam_min, point) == wanted, (name, point)
+
+
+def check_rows():
+    """The proof of (c): its table, and that at every limit one of the three expressions changes its sign."""
+    for name, row in THREE.items():
+        p = sympy.Poly(POLYNOMIALS[name], z)
+        for written, due in zip(row, (p(1), p(-1), 1 - p.nth(0)), strict=True):
+            assert sympy.expand(written - due) == 0, name
+        for point in POINTS:
+            limit = LIMITS[name].subs(lam, point) if point or name not in AT_ZERO else sympy.oo
+            values = [[e.subs({lam: point, mu: Rational(2, 5), kappa: 1, eta: x}) for e in row] for x in near(limit)]
+            assert all(v > 0 for v in values[0]) or not limit, (name, point)
+            assert len(values) == 1 or min(values[1]) < 0, (name, point)
+
+
+def near(limit):
+    """A little below and a little above a limit, at μ = 2/5; far out where there is none."""
+    if limit == sympy.oo:
+        return [sympy.Integer(100)]
+    value, little = limit.subs(mu, Rational(2, 5)), Rational(1, 1000)
+    return [value * (1 - little), value * (1 + little) or little]
 
 
 def check_spectra():
@@ -113,7 +156,37 @@ def check_optima():
     assert sympy.simplify(given - Rational(5, 2) / (kappa_min + kappa_max)) == 0
 
 
+def check_look_ahead():
+    """(e) for the look-ahead and the published form, and the identities of its proof."""
+    r, t, s = sympy.symbols("r t s", positive=True)
+    a, b = (1 + mu) * r - mu, (1 + mu) * r + mu
+    p = z**2 - (1 + mu) * t * z + mu * t
+    for name in ("cdmsgd_nesterov", "cdmsgd_published"):
+        on_consensus = POLYNOMIALS[name].subs(lam, 1)
+        assert sympy.expand(on_consensus.subs(eta, (1 - t) / kappa) - p) == 0, name
+        best = modal(name)
+        ratio = sqrt(3 * kappa_max / kappa_min + 1)
+        assert sympy.simplify(best.best_step_size - 4 / (3 * kappa_max + kappa_min)) == 0, name
+        assert sympy.simplify(best.best_momentum - (ratio - 2) / (ratio + 2)) == 0, name
+        assert sympy.simplify(best.best_rate - (1 - 2 / ratio)) == 0, name
+    assert sympy.expand(p.subs(z, r) - (r**2 - t * a)) == sympy.expand(p.subs(z, -r) - (r**2 + t * b)) == 0
+    first = (1 + r) * (r + mu) * a / ((1 - r) * (r - mu) * b)
+    second = (1 + r) * (r + mu) * mu / ((mu - r**2) * b)
+    grows = 2 * r / (r**2 - mu**2) - 2 * r / (a * b)
+    falls = 1 / mu - 1 / (mu - r**2) - r**2 / ((r + mu) * b)
+    for bound, slope in ((first, grows), (second, falls)):
+        assert sympy.simplify(sympy.diff(bound, mu) / bound - slope) == 0
+        at_the_best = bound.subs(mu, r / (2 - r))
+        assert sympy.simplify(at_the_best - (1 + r) * (3 - r) / (3 * (1 - r) ** 2)) == 0
+        assert sympy.simplify(at_the_best.subs(r, 1 - 2 / s) - (s**2 - 1) / 3) == 0
+    assert sympy.expand(a * b - (r**2 - mu**2 + r**2 * mu * (2 + mu))) == 0
+    fastest = (1 + r**2 / (3 * mu)).subs(mu, r / (2 - r)).subs(r, 1 - 2 / s)
+    assert sympy.simplify(fastest - 4 * (s**2 - 1) / (3 * s**2)) == 0
+
+
 check_decomposition()
 check_limits()
+check_rows()
 check_spectra()
 check_optima()
+check_look_ahead()

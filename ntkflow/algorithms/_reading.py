@@ -18,11 +18,12 @@ import sympy
 
 from ..errors import nearest
 from ..notation import gradient
-from ._lines import Statement, canonical, check_characters, refuse_piece
+from ._lines import FOR_THE_STEP_SIZE, Statement, canonical, check_characters, refuse_piece
 from ._size import Budget, Size
 
 LARGEST_POWER = 100
 BY_A_BLOCK = "multiply it by a block, such as theta"
+STEP_SIZES = {"alpha", "epsilon", "h_step", "learning_rate", "lr", "rate", "step", "step_length", "stepsize"}
 
 
 class Kind(Enum):
@@ -86,7 +87,7 @@ class Reader:
         return float(self._whole().value)
 
     def _whole(self) -> Piece:
-        check_characters(self.statement.line, self.statement.expression)
+        check_characters(self.statement.place, self.statement.expression)
         try:
             tree = ast.parse(self.statement.expression, mode="eval")
         except (SyntaxError, ValueError, OverflowError):
@@ -129,7 +130,8 @@ class Reader:
         if not self.names:
             return "a default is a number", "write it out"
         declare = f"(a parameter is declared: parameter {name} = value)"
-        return "neither a block, a let nor a parameter", f"{nearest(name, self.names)} {declare}"
+        meant = FOR_THE_STEP_SIZE if name.lower() in STEP_SIZES else nearest(name, self.names)
+        return "neither a block, a let nor a parameter", f"{meant} {declare}"
 
     def _signed(self, node: ast.UnaryOp) -> Piece:
         inner = self._read(node.operand)
@@ -194,7 +196,7 @@ class Reader:
 
     def _refuse(self, node: ast.expr | None, complaint: str, remedy: str) -> NoReturn:
         piece = self.statement.expression if node is None else self._source(node)
-        refuse_piece(self.statement.line, piece, complaint, remedy)
+        refuse_piece(self.statement.place, piece, complaint, remedy)
 
 
 def _larger(left: Piece, right: Piece) -> Kind:

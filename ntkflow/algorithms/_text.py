@@ -110,7 +110,17 @@ def _rule(said: list[Statement], name: str, given: dict[str, float | None]) -> R
     start = _starts(said, common, budget)
     used = set().union(*(expr.free_symbols for part in (lets, update, start) for expr in part.values()))
     parameters = {symbol: None for symbol in UNDECLARED if symbol in used}
-    return Rule(name, update, start, lets, parameters | {scalars[n]: value for n, value in defaults.items()})
+    rule = Rule(name, update, start, lets, parameters | {scalars[n]: value for n, value in defaults.items()})
+    _check_use([n for n, symbol in scalars.items() if symbol not in used], said)
+    return rule
+
+
+def _check_use(idle: list[str], said: list[Statement]) -> None:
+    """Every parameter, declared or given, occurs in the rule."""
+    for s in said:
+        if s.head == "parameter" and s.name in idle:
+            refuse_piece(s.place, s.name, "a parameter that the rule does not use", "use it, or leave the line out")
+    require(not idle, "parameters", "names that the rule uses", ", ".join(idle), "leave the others out", RuleError)
 
 
 def _lets(
@@ -159,7 +169,7 @@ def _check_names(said: list[Statement], given: Mapping[str, float | None]) -> No
     for s in said:
         _check_name(s, blocks)
         if (s.head == "start", s.name) in meanings:
-            refuse_piece(s.line, s.name, "defined twice", "define every name once")
+            refuse_piece(s.place, s.name, "defined twice", "define every name once")
         meanings.add((s.head == "start", s.name))
     taken = [n for n in given if n in OURS or any(s.name == n for s in said if s.head != "parameter")]
     require(not taken, "parameters", "names that are free", ", ".join(taken), "choose others", RuleError)
@@ -167,11 +177,11 @@ def _check_names(said: list[Statement], given: Mapping[str, float | None]) -> No
 
 def _check_name(s: Statement, blocks: list[str]) -> None:
     if s.name in OURS:
-        refuse_piece(s.line, s.name, "has its meaning already", "choose another name")
+        refuse_piece(s.place, s.name, "has its meaning already", "choose another name")
     if s.head == "start" and s.name == "theta":
-        refuse_piece(s.line, s.name, "starts at theta0 always", "leave the line out")
+        refuse_piece(s.place, s.name, "starts at theta0 always", "leave the line out")
     if s.head == "start" and s.name not in blocks:
-        refuse_piece(s.line, s.name, "no block of that name", f"write a line {s.name}' = ... for its new value")
+        refuse_piece(s.place, s.name, "no block of that name", f"write a line {s.name}' = ... for its new value")
 
 
 def _lines(rule: Rule) -> Iterator[str]:

@@ -61,6 +61,8 @@ class Crossing:
                 branches += [] if following.limit == cell.limit else [(cell.limit, lam < edge)]
             elif _same(here, cell.limit, point):
                 branches.append((cell.limit, lam <= edge))
+            elif cell.limit == following.limit:  # but for the edge itself
+                branches.append((here, sympy.Eq(lam, edge)))
             else:
                 branches += [(cell.limit, lam < edge), (here, sympy.Eq(lam, edge))]
         branches.append((self.cells[-1].limit, True))

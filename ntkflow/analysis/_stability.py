@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import sympy
 from sympy.polys.polyerrors import BasePolynomialError
 
+from ..errors import require
 from ._answers import Bound, Conditions, Implicit
 from ._bounds import StepSizes
 from ._conditions import hurwitz, jury
 from ._signs import UndecidedError
 from ._symbols import lam_min, z
-from .topologies import TOPOLOGIES, named
+from .topologies import TOPOLOGIES, eigenvalues_of, named
 
 # Inequalities are written out for polynomials up to this order in z and total degree; beyond, they are pages long
 # and their factors could take minutes.
@@ -25,11 +26,15 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, eq=False)
 class Stability:
-    """The characteristic polynomials on the disagreements and on the consensus, structural roots divided out."""
+    """The characteristic polynomials on the disagreements and on the consensus, structural roots divided out.
+
+    ``mixes`` says whether the rule has a graph, and so a λ.
+    """
 
     disagreement: sympy.Poly
     consensus: sympy.Poly
     flow: bool
+    mixes: bool
 
     @cached_property
     def conditions(self) -> Conditions | Implicit:
@@ -43,22 +48,30 @@ class Stability:
 
     @cached_property
     def max_step_size(self) -> sympy.Expr | Implicit:
-        """The first η at which the disagreement (λ, κ) fails."""
-        return self._answer(lambda step_sizes: step_sizes.limit())
+        """The first η at which the mode (λ, κ) fails, or any mode of a rule without a graph."""
+        return self._answer(lambda step_sizes: step_sizes.limit(self.mixes))
 
     def bound_between(self, smallest: sympy.Expr, low: sympy.Expr, high: sympy.Expr) -> Bound | Implicit:
         """On graphs whose λ_min is ``smallest``, somewhere in [low, high]."""
         return self._answer(lambda step_sizes: step_sizes.bound_between(smallest, low, high))
 
-    def bound(self, topology: str | None, sides: tuple[int, ...]) -> Bound | Implicit:
-        """On any graph, on a topology, or on one graph."""
+    def bound(self, topology: Any, sides: tuple[int, ...]) -> Bound | Implicit:
+        """On any graph, on a topology, on one graph, or with one mixing matrix."""
         if topology is None:
+            require(not sides, "sides", "none without a topology", sides)
             return self.bound_between(lam_min, -sympy.S.One, sympy.S.One)
+        if not isinstance(topology, str):
+            return self._bound_with(topology, sides)
         if topology in TOPOLOGIES and not sides:
             graph = TOPOLOGIES[topology]
             return self.bound_between(graph.smallest, graph.low, graph.high)
         spectrum = named(topology, sides).spectrum(*sides)
         return self._answer(lambda step_sizes: step_sizes.bound_on(list(spectrum)))
+
+    def _bound_with(self, mixing: Any, sides: tuple[int, ...]) -> Bound | Implicit:
+        spectrum = eigenvalues_of(mixing)
+        require(not sides, "sides", "none with a matrix or a graph", sides)
+        return self._answer(lambda step_sizes: step_sizes.bound_on(spectrum).in_decimals())
 
     @cached_property
     def _step_sizes(self) -> StepSizes:

@@ -23,7 +23,7 @@ import sympy
 from ..algorithms import Rule, get
 from ..errors import require_number
 from ..printing import text
-from ._answers import Bound, Conditions, Implicit, formula
+from ._answers import Bound, Conditions, Implicit, formula, sentence
 from ._conditions import without_ones
 from ._optimum import Optimum, optimum
 from ._signs import UndecidedError
@@ -45,7 +45,7 @@ def modal(rule: str | Rule, **parameters: float) -> Modal:
         A name of the catalogue, or a rule of your own.
     **parameters
         Numbers for the rule's parameters and counts, ``momentum=0.9``; a parameter that is left out stays a symbol
-        with values in [0, 1), a count takes its default.
+        with values in [0, 1), a count takes its default.  A number is taken as it is, beyond [0, 1) too.
 
     Returns
     -------
@@ -110,7 +110,9 @@ class Modal:
     def structural_roots(self) -> dict[str, int]:
         """How many roots are at z = 1 whatever the step size: where λ = 1, where κ = 0, and where both hold.
 
-        They belong to what never moves, or drifts at a constant rate, and are divided out before stability is judged.
+        They belong to what nothing drives: sums over the agents that the rule conserves, and directions without
+        curvature, which would drift only if such a sum were not zero, as it is.  They are divided out before
+        stability is judged.
         """
         disagreement, consensus = self._polynomials
         cases = {
@@ -132,9 +134,10 @@ class Modal:
 
     @property
     def max_step_size(self) -> sympy.Expr | Implicit:
-        """The first η at which the disagreement (λ, κ), −1 < λ < 1, of the iteration becomes unstable.
+        """The first η at which the mode (λ, κ) of the iteration becomes unstable; λ = 1 is the consensus.
 
-        0 where it is unstable for small η already (it may be stable in a window further up), oo where it never is.
+        For −1 < λ ≤ 1; without a graph there is no λ, and it is the first η at which any mode does.  0 where it is
+        unstable for small η already (it may be stable in a window further up), oo where it never is.
         """
         return self._iteration.max_step_size
 
@@ -147,8 +150,8 @@ class Modal:
     def best_step_size(self) -> sympy.Expr | Implicit:
         """The η with the smallest largest |z| over the consensus modes with κ_min ≤ κ ≤ κ_max.
 
-        With a momentum that is still a symbol it belongs to the best momentum. On a graph it has to respect
-        `step_size_bound` as well.
+        With a momentum that is still a symbol it belongs to the best momentum.  It is the optimum of the consensus
+        alone: on a graph it is to be had only up to `step_size_bound` at the same momentum.
         """
         return self._best if isinstance(self._best, Implicit) else self._best.step_size
 
@@ -162,16 +165,17 @@ class Modal:
         """The largest |z| that is left then; None where it has no short form."""
         return self._best if isinstance(self._best, Implicit) else self._best.rate
 
-    def step_size_bound(self, topology: str | None = None, *sides: int, flow: bool = False) -> Bound | Implicit:
+    def step_size_bound(self, topology: Any = None, *sides: int, flow: bool = False) -> Bound | Implicit:
         r"""The largest η for which every mode on a graph is stable, structural roots aside.
 
         Parameters
         ----------
-        topology : str, optional
-            cycle, star, complete, path, hypercube or torus, with Metropolis weights; left out, any symmetric W with
+        topology : str, (Q, Q) array or networkx.Graph, optional
+            cycle, star, complete, path, hypercube or torus, with Metropolis weights; a symmetric mixing matrix; any
+            graph, with Metropolis weights, whose eigenvalues are then computed.  Left out, any symmetric W with
             eigenvalues in [λ_min, 1] and λ_min > −1.
         *sides : int
-            As in `spectrum_of`; left out, the bound is a formula in them.
+            As in `spectrum_of`, for a name; left out, the bound is a formula in them.
         flow : bool
             Of the flow instead of the iteration.
 
@@ -182,7 +186,7 @@ class Modal:
         Raises
         ------
         InputError
-            An unknown topology, or sides that it cannot have.
+            An unknown topology, or sides that it cannot have; a matrix that is not symmetric, or mixes nothing.
 
         Examples
         --------
@@ -192,6 +196,9 @@ class Modal:
         eta <= 2*(2 - cos(pi/Q))/(3*kappa_max)
         >>> print(modal("dgd").step_size_bound("hypercube", 3))
         eta <= 1/(2*kappa_max)
+        >>> from ntkflow import graphs, weights
+        >>> print(modal("dgd").step_size_bound(weights.lazy(weights.max_degree(graphs.cycle(6)))))
+        eta <= 1/kappa_max
         """
         return (self._flow if flow else self._iteration).bound(topology, sides)
 
@@ -201,6 +208,7 @@ class Modal:
 
     def text(self) -> str:
         """All of it in plain text, a line a fact."""
+        everywhere = "on a graph" if self.rule.uses_graph else "of all modes"
         roots = ", ".join(f"{count} where {case}" for case, count in self.structural_roots.items() if count)
         facts = {
             "M": text(self.matrix.tolist()),
@@ -209,9 +217,9 @@ class Modal:
             "the iteration is stable for": self.iteration_conditions,
             "the flow is stable for": self.flow_conditions,
             "largest step size": _text(self.max_step_size),
-            "on a graph": self.step_size_bound(),
+            everywhere: self.step_size_bound(),
             "largest step size of the flow": _text(self.max_step_size_flow),
-            "on a graph, the flow": self.step_size_bound(flow=True),
+            f"{everywhere}, the flow": self.step_size_bound(flow=True),
         }
         return "\n".join([f"{self.rule.name} on the mode (lambda, kappa)", *(f"  {k}: {v}" for k, v in facts.items())])
 
@@ -245,7 +253,7 @@ class Modal:
 
     def _stability(self, flow: bool) -> Stability:
         disagreement, consensus = (without_ones(polynomial)[0] for polynomial in self._polynomials)
-        return Stability(disagreement, consensus, flow)
+        return Stability(disagreement, consensus, flow, self.rule.uses_graph)
 
     @cached_property
     def _best(self) -> Optimum | Implicit:
@@ -279,7 +287,7 @@ def _characteristic(matrix: sympy.Matrix) -> sympy.Poly:
 
 
 def _text(answer: sympy.Expr | Implicit) -> str:
-    return str(answer) if isinstance(answer, Implicit) else text(answer)
+    return str(answer) if isinstance(answer, Implicit) else sentence(answer)
 
 
 def _latex(answer: sympy.Expr | Implicit) -> str:

@@ -18,7 +18,7 @@ import sympy
 
 from ..algorithms import Rule, names
 from ..errors import require_choice
-from ._answers import SUFFICIENT, Bound, Implicit, formula
+from ._answers import SUFFICIENT, Bound, Implicit, cases, formula
 from ._symbols import kappa_max, lam_min
 from .modal import modal
 from .topologies import FAMILIES, Family
@@ -97,13 +97,11 @@ def _title(rule: Rule) -> str:
 def _cell(bound: Bound | Implicit) -> str:
     if isinstance(bound, Implicit):
         return "left implicit"
-    scaled = sympy.piecewise_fold(bound.value * kappa_max)
-    branches = scaled.args if isinstance(scaled, sympy.Piecewise) else [(scaled, sympy.true)]
-    cases = [
+    parts = [
         ("none" if value == 0 else _dollars(value)) + ("" if where == sympy.true else f" if {_dollars(where)}")
-        for value, where in branches
+        for value, where in cases(bound.value * kappa_max)
     ]
-    return ", else ".join(cases) + ("" if bound.exact else SUFFICIENT)
+    return ", else ".join(parts) + ("" if bound.exact else SUFFICIENT)
 
 
 def _dollars(expr: Any) -> str:

@@ -13,19 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
+import numpy as np
 import sympy
 from sympy import Max, Mod, Rational, binomial, cos, pi
 
-from ..errors import refuse, require_choice, require_count
+from .._array import to_numpy
+from ..errors import MixingError, refuse, require, require_choice, require_count
+from ..weights import metropolis_hastings, require_mixing
 
 __all__ = ["FAMILIES", "TOPOLOGIES", "Family", "Topology", "spectrum_of"]
 
 Q, d, a, b = sympy.symbols("Q d a b", integer=True, positive=True)
 Pairs = Iterator[tuple[sympy.Expr, Any]]
 DIGITS = 30  # to which eigenvalues must agree to count as one
+NUMERICAL = 1e-12  # to which computed ones do, and within which they are taken for a fraction
+DENOMINATOR = 1000
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,37 @@ def named(topology: str, sides: tuple[Any, ...]) -> Topology:
     for name, side in zip(found.sides, sides, strict=True):
         require_count(f"{name} of the {topology}", side, found.minimum)
     return found
+
+
+def eigenvalues_of(mixing: Any) -> list[sympy.Expr]:
+    """The distinct eigenvalues of a symmetric W, or of a graph's Metropolis weights, computed; the largest, 1, first.
+
+    Those within 1e-12 of a fraction with a denominator up to 1000 are that fraction, and 0 is 0.
+    """
+    W = to_numpy(_matrix_of(mixing))
+    symmetric = bool(np.allclose(W, W.T, rtol=0.0, atol=NUMERICAL))
+    require(symmetric, "W", "a symmetric mixing matrix", "another one", "average it with its transpose", MixingError)
+    values = np.linalg.eigvalsh(W)[::-1]
+    inside = bool(values[0] < 1 + NUMERICAL and values[-1] > -1 - NUMERICAL)
+    require(inside, "W", "eigenvalues in [-1, 1]", f"{values[-1]:.3g} to {values[0]:.3g}", error=MixingError)
+    simple = len(values) < 2 or bool(values[1] < 1 - NUMERICAL)
+    require(simple, "W", "one component", "the eigenvalue 1 twice", "connect the graph", MixingError)
+    return list(dict.fromkeys(map(_fraction, values.tolist())))
+
+
+def _matrix_of(mixing: Any) -> Any:
+    if hasattr(mixing, "nodes"):
+        return metropolis_hastings(mixing)
+    if not hasattr(mixing, "shape"):
+        asked = "a topology's name, a (Q, Q) mixing matrix or a networkx graph"
+        refuse("topology", asked, type(mixing).__name__, "such as 'cycle', or nf.graphs.cycle(8)")
+    return require_mixing(mixing)
+
+
+def _fraction(value: float) -> sympy.Rational:
+    near = Fraction(value).limit_denominator(DENOMINATOR)
+    chosen = near if abs(near - Fraction(value)) < NUMERICAL else Fraction(round(value, DIGITS // 2 - 3))
+    return Rational(chosen.numerator, chosen.denominator)
 
 
 def _least_cosine(sides: sympy.Symbol) -> sympy.Expr:

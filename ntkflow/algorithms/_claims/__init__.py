@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from ...errors import refuse
 
 if TYPE_CHECKING:
+    from ...study import Study
     from ...systems import LinearSystem
 
 __all__ = ["Claim", "Predicate"]
 
-Predicate = Callable[["LinearSystem"], bool]
+Predicate = Callable[["LinearSystem"], bool | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +32,8 @@ class Claim:
     statement : str
         In plain text, with its hypotheses.
     predicate : callable
-        Whether the conclusion is true of a system, by numbers; W and all states are formed densely.
+        Whether the conclusion is true of a system, by numbers; None where the machine's numbers cannot tell.  W and
+        all states are formed densely.
     source : str
         Paper, or theorem of ``theory/``.
     hypotheses : tuple of callables
@@ -49,10 +55,29 @@ class Claim:
     source: str
     hypotheses: tuple[Predicate, ...] = ()
 
-    def applies(self, system: LinearSystem) -> bool:
-        """Whether the system meets every hypothesis."""
-        return all(hypothesis(system) for hypothesis in self.hypotheses)
+    def applies(self, system: LinearSystem | Study) -> bool:
+        """Whether a system, or a study's, meets every hypothesis."""
+        return all(hypothesis(_system_of(system)) for hypothesis in self.hypotheses)
 
-    def holds(self, system: LinearSystem) -> bool | None:
-        """Whether the conclusion is true of the system; None where a hypothesis is not met."""
-        return self.predicate(system) if self.applies(system) else None
+    def holds(self, system: LinearSystem | Study) -> bool | None:
+        """Whether the conclusion is true of a system, or of a study's.
+
+        None where a hypothesis is not met, and where double precision cannot tell: data that see some directions
+        millions of times more faintly than others leave ranks and limits open.  A theorem is never False.
+
+        Raises
+        ------
+        InputError
+            For what is neither a `LinearSystem` nor a `Study`; for systems too large to be formed densely.
+        """
+        try:
+            return self.predicate(_system_of(system)) if self.applies(system) else None
+        except np.linalg.LinAlgError:  # an iteration of LAPACK that does not converge
+            return None
+
+
+def _system_of(given: LinearSystem | Study) -> LinearSystem:
+    found: Any = getattr(given, "system", given)
+    if not hasattr(found, "full"):
+        refuse("system", "a LinearSystem or a Study", type(given).__name__, "as in claim.holds(study)")
+    return cast("LinearSystem", found)

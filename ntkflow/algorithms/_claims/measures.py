@@ -17,6 +17,7 @@ Matrix = npt.NDArray[Any]
 
 ROUNDING = 1e-9  # of identities
 BLUR = 1e-6  # of verdicts from eigenvalues: a double one with one eigenvector moves by the root of the rounding
+GREY = 1e3  # between what passes and this many times as much, a number decides nothing
 
 
 def update(system: LinearSystem, state: Matrix) -> Matrix:
@@ -75,8 +76,20 @@ def hessian(system: LinearSystem) -> Matrix:
 
 def data_rank(system: LinearSystem) -> int:
     """The rank of the stacked Jacobian: how many directions of the parameters the data of all agents see."""
+    return len(_seen(system))
+
+
+def loses_faint_directions(system: LinearSystem) -> bool:
+    """Whether what the data see most faintly is near A's rounding: A has the square of its singular value."""
+    size, seen = 1.0 + curvature(system), _seen(system)
+    return bool(len(seen)) and system.step_size * seen[-1] ** 2 / len(mixing(system)) < ROUNDING * size
+
+
+def _seen(system: LinearSystem) -> Matrix:
+    """The singular values of the stacked Jacobian that are not rounding."""
     J = to_numpy(system.full.weighted_jacobian)
-    return int(np.linalg.matrix_rank(J.reshape(-1, J.shape[2])))
+    values = np.linalg.svd(J.reshape(-1, J.shape[2]), compute_uv=False)
+    return values[values > max(J.shape[0] * J.shape[1], J.shape[2]) * np.finfo(J.dtype).eps * values[:1]]
 
 
 def curvature(system: LinearSystem) -> float:
@@ -111,6 +124,17 @@ def disagreement(place: Matrix) -> float:
     return float(np.linalg.norm(place - place.mean(axis=0)))
 
 
-def same(found: Any, truth: Any) -> bool:
-    """Equal to rounding, by the size of the truth."""
-    return bool(np.max(np.abs(found - truth)) <= ROUNDING * (1.0 + np.max(np.abs(truth))))
+def same(found: Any, truth: Any, among: Any = 0.0) -> bool:
+    """Equal to rounding, by the size of the truth and of what it was computed from."""
+    size = 1.0 + max(np.max(np.abs(truth)), np.max(np.abs(among)))
+    return bool(np.max(np.abs(found - truth)) <= ROUNDING * size)
+
+
+def negligible(size: float, allowed: float) -> bool | None:
+    """Whether a size is as small as allowed; None where it is neither that nor clearly larger."""
+    return True if size <= allowed else (False if size >= GREY * allowed else None)
+
+
+def both(one: bool | None, other: bool | None) -> bool | None:
+    """Whether both are true, as far as is known."""
+    return False if False in (one, other) else (None if None in (one, other) else True)

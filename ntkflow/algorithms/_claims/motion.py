@@ -100,13 +100,14 @@ def obeys(recursion: sympy.Expr) -> Predicate:
 
 def agrees_at_once(system: LinearSystem) -> bool:
     """After the first update all agents agree, from any state."""
-    return all(disagreement(update(system, s)[0]) <= ROUNDING for s in some_states(system))
+    news = [update(system, s)[0] for s in some_states(system)]
+    return all(disagreement(new) <= ROUNDING * (1.0 + np.linalg.norm(new)) for new in news)
 
 
 def mean_follows_mean_gradient(system: LinearSystem) -> bool:
     """θ̄⁺ = θ̄ − η Σ_q g_q(θ_q) / Q all along the trajectory."""
     return all(
-        same(b[0].mean(axis=0), (a[0] - system.step_size * gradient(system, a[0])).mean(axis=0))
+        same(b[0].mean(axis=0), (a[0] - system.step_size * gradient(system, a[0])).mean(axis=0), among=b)
         for a, b in pairwise(path(system, 6))
     )
 
@@ -116,7 +117,7 @@ def tracks_the_mean_gradient(system: LinearSystem) -> bool:
     if y not in system.rule.blocks:
         return False
     block = system.rule.blocks.index(y)
-    return all(same(s[block].mean(axis=0), gradient(system, s[0]).mean(axis=0)) for s in path(system, 10))
+    return all(same(s[block].mean(axis=0), gradient(system, s[0]).mean(axis=0), among=s) for s in path(system, 10))
 
 
 def _cospectral(M: Matrix, other: Matrix) -> bool:
