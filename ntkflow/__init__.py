@@ -14,7 +14,12 @@ from ._version import __version__
 if TYPE_CHECKING:
     from . import algorithms, datasets, graphs, models, notation, weights
     from .algorithms import Rule
+    from .analysis.compare import compare
+    from .analysis.limits import limit
+    from .analysis.minimality import minimality
     from .analysis.modal import modal
+    from .analysis.spectrum import spectrum
+    from .analysis.stability import stability
     from .derivation import Derivation
     from .linearize import LinearizedModel
     from .reports import plots
@@ -29,12 +34,15 @@ _MODULES = {
 }  # fmt: skip
 _NAMES = {
     "Derivation": "derivation", "LinearSystem": "systems", "LinearizedModel": "linearize", "Rule": "algorithms",
-    "Study": "study", "Trajectory": "results", "modal": "analysis.modal",
+    "Study": "study", "Trajectory": "results", "compare": "analysis.compare", "limit": "analysis.limits",
+    "minimality": "analysis.minimality", "modal": "analysis.modal", "spectrum": "analysis.spectrum",
+    "stability": "analysis.stability",
 }  # fmt: skip
 
 __all__ = [
     "Derivation", "LinearSystem", "LinearizedModel", "Rule", "Study", "Trajectory", "__version__",
-    "algorithms", "datasets", "errors", "graphs", "modal", "models", "notation", "plots", "weights",
+    "algorithms", "compare", "datasets", "errors", "graphs", "limit", "minimality", "modal", "models", "notation",
+    "plots", "spectrum", "stability", "weights",
 ]  # fmt: skip
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from ._array import Array, like, namespace, namespace_or_none
 from .algorithms import Rule, get
+from .analysis.minimality import MinimalityReport, minimality
+from .analysis.spectrum import Spectrum, spectrum
+from .analysis.stability import StabilityReport, stability
 from .datasets import Dataset
 from .derivation import Derivation
 from .errors import (
@@ -149,6 +152,18 @@ class Study(ReadOnly):
         return LinearSystem(
             self.algorithm, self.W, self.linearized, self.step_size, self.normalization, **self.parameters
         )
+
+    def stability(self) -> StabilityReport:
+        """Whether flow and iteration are stable, how far from not being so, and how large the step may be."""
+        return stability(self.system)
+
+    def minimality(self) -> MinimalityReport:
+        """How many of the states the residuals reach and the outputs see."""
+        return minimality(self.system)
+
+    def spectrum(self) -> Spectrum:
+        """The modes by their rate, with what each of them means."""
+        return spectrum(self.system)
 
     def derivation(self) -> Derivation:
         """The linear system of the rule, derived step by step under this study's normalization.

@@ -21,7 +21,10 @@ from .results import Trajectory
 from .weights import MixingAudit, audit, require_mixing
 
 if TYPE_CHECKING:
+    import control
     import sympy
+
+    from .interop.matrices import MatrixSystem
 
 DENSE_LIMIT = 20_000  # states; beyond it A alone would take more than 3 GB
 
@@ -262,6 +265,19 @@ class LinearSystem(ReadOnly):
         B = xp.stack([xp.reshape(operator.input_of(residuals[i, ...]), (N,)) for i in range(Q * n)], axis=1)
         C = xp.reshape(self.model.jacobian @ states[0, ...], (Q * n, N))
         return A, B, C, zeros((Q * n, Q * n), A)
+
+    def to_control(self, dt: float | bool = 0, minimal: bool = False) -> control.StateSpace:
+        """python-control's state space: ``dt=0`` the flow, ``dt=True`` the iteration; see `ntkflow.interop.control`."""
+        from .interop.control import to_control
+
+        return to_control(self, dt, minimal)
+
+    @staticmethod
+    def from_control(plant: control.StateSpace, held: Array | None = None) -> MatrixSystem:
+        """A state space as a system of matrices: without rule and graph, with trajectories, minimal part and gains."""
+        from .interop.control import from_control
+
+        return from_control(plant, held)
 
     def _operator(self, model: LinearizedModel) -> StateOperator:
         return StateOperator(self.rule, self._program, self.numbers, self.mixing, model, self.scale)

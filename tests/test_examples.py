@@ -27,7 +27,7 @@ def result(request, monkeypatch, tmp_path):
 
 
 def test_no_example_is_left_out_here():
-    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03"]
+    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03", "04"]
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in EXAMPLES])
@@ -63,3 +63,15 @@ def test_a_rule_of_your_own_is_predicted_on_a_graph_of_your_own(result):
     assert result["largest |column sum - 1|"] == pytest.approx(5 / 24)  # Graz's and Porto's, added up by hand
     assert 0 < result["spectral gap"] < 1
     assert all(math.isfinite(value) for value in result.values())
+
+
+@pytest.mark.parametrize("result", ["04"], indirect=True)
+def test_the_comparison_tells_biased_rules_from_exact_ones(result):
+    exact = result.pop("extra, cycle")
+    assert exact["end"] == "minimiser"
+    assert exact["consensus_error"] < 1e-9
+    for biased in result.values():
+        assert biased["end"] == "biased"
+        assert biased["consensus_error"] > 1e-3
+        assert biased["final_loss"] < exact["final_loss"] < biased["global_loss"]  # better alone, worse for all
+    assert result["dgd, complete"]["consensus"] < result["dgd, cycle"]["consensus"] < result["dgd, star"]["consensus"]

@@ -1,0 +1,1 @@
+"""Doors to foreign objects and files, one a file."""

@@ -1,0 +1,277 @@
+"""Designs side by side, where training ends, and the small tables that both are printed in."""
+
+import csv
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from market import CATALOGUE, linearized, mixing_of, problem
+from scipy.linalg import null_space
+
+import ntkflow as nf
+from ntkflow import _tables
+from ntkflow.analysis._rest import bias_order
+from ntkflow.analysis.compare import compare
+from ntkflow.analysis.limits import limit
+from ntkflow.notation import W as MIX
+from ntkflow.notation import eta, gamma, gradient, theta
+
+plt.switch_backend("Agg")
+Q, N_ROWS = 5, 3
+PATH = nf.weights.metropolis_hastings(nf.graphs.path(Q))
+EXACT = {"extra", "exact_diffusion", "d2", "nids", "diging", "aug_dgm", "atc_tracking", "gd"}
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def design(rule="dgd", P=6, step_size=0.02, W=PATH, **options):
+    case = problem(Q, n_parameters=P, **{"n_samples": N_ROWS, "seed": 1, **options})
+    return case, nf.LinearSystem(rule, mixing_of(rule, W), linearized(case), step_size, "sum")
+
+
+def least_squares(case, weights=None):
+    """v* by least squares, written out: nearest to the mean of the starts."""
+    pi = np.ones(Q) if weights is None else weights
+    start = np.zeros((Q, case.J.shape[2])) if case.start is None else case.start
+    mean = pi @ start / pi.sum()
+    rows = [math.sqrt(w) * J_q for w, J_q in zip(pi, case.J, strict=True)]
+    agents = zip(pi, case.J, case.residual, start, strict=True)
+    missed = [math.sqrt(w) * (e + J_q @ (mean - origin)) for w, J_q, e, origin in agents]
+    return mean - np.linalg.lstsq(np.vstack(rows), np.concatenate(missed), rcond=1e-12)[0]
+
+
+class TestLimit:
+    @pytest.mark.parametrize("rule", CATALOGUE)
+    @pytest.mark.parametrize("flow", [False, True])
+    def test_inconsistent_data(self, rule, flow):
+        """Fewer parameters than rows: exact methods end at the minimiser, the others beside it (T13)."""
+        case, of = design(rule, apart=rule != "gd")
+        found = limit(of, flow)
+        assert found.shared == "nothing"
+        assert found.kind == ("minimiser" if rule in EXACT else "biased")
+        np.testing.assert_allclose(found.common.minimiser, least_squares(case) @ of.model.compact.basis, atol=1e-12)
+        assert (found.bias < 1e-9) == (rule in EXACT)
+        assert (found.consensus_error < 1e-9) == (rule in EXACT or rule == "fedavg")
+
+    @pytest.mark.parametrize("rule", [rule for rule in CATALOGUE if rule != "diging"])  # too large a step for it
+    def test_more_parameters_than_rows(self, rule):
+        _, of = design(rule, P=20)
+        found = limit(of)
+        assert found.kind == found.shared == "interpolant"
+        assert max(found.loss.max(), found.common_loss.max()) < 1e-20
+
+    def test_a_minimiser_can_be_shared_without_interpolation(self):
+        case, _ = design(P=4, n_samples=6, apart=True)
+        v = np.random.default_rng(2).normal(size=4)
+        residual = np.einsum("qnp,qp->qn", case.J, case.start - v)
+        residual += np.stack([null_space(J_q.T).sum(axis=1) for J_q in case.J])  # own gradients do not notice
+        lin = nf.LinearizedModel.from_jacobian(case.J, residual, start=case.start)
+        for rule in ("dgd", "cta", "extra", "fedavg"):
+            found = limit(nf.LinearSystem(rule, mixing_of(rule, PATH), lin, 0.02, "sum"))
+            assert found.kind == "minimiser"
+            assert found.shared == "minimiser"
+            assert found.bias < 1e-8
+            assert found.loss.min() > 0.1
+
+    def test_is_where_a_loop_ends(self):
+        case, of = design("dgd", apart=True, unequal=True)
+        place, found = case.start, limit(of)
+        for _ in range(20_000):
+            missed = case.residual + np.einsum("qnp,qp->qn", case.J, place - case.start)
+            place = PATH @ place - 0.02 * np.einsum("qnp,qn->qp", case.J, missed)
+        missed = case.residual + np.einsum("qnp,qp->qn", case.J, place - case.start)
+        np.testing.assert_allclose(found.loss, (missed**2).sum(axis=1) / (2 * case.n_samples), rtol=1e-8)
+        everywhere = [
+            sum(np.sum((e + J_r @ (p - s)) ** 2) for J_r, e, s in zip(case.J, case.residual, case.start, strict=True))
+            for p in place
+        ]
+        np.testing.assert_allclose(found.global_loss, np.array(everywhere) / (2 * case.n_samples.sum()), rtol=1e-8)
+        assert found.consensus_error == pytest.approx(np.linalg.norm(place - place.mean(axis=0)), rel=1e-8)
+        assert found.bias == pytest.approx(np.linalg.norm(place - least_squares(case)), rel=1e-8)
+
+    def test_directed_graphs_weigh_the_agents(self):
+        """With row sums only, DGD nears the minimiser of Σ π_q f_q, and exact methods reach it."""
+        rng = np.random.default_rng(3)
+        W = np.eye(Q) + rng.random((Q, Q))
+        W /= W.sum(axis=1, keepdims=True)
+        pi = null_space(W.T - np.eye(Q))[:, 0]
+        case, of = design("extra", W=W)
+        found = limit(of)
+        np.testing.assert_allclose(found.common.weights, Q * pi / pi.sum(), rtol=1e-10)
+        wanted = least_squares(case, found.common.weights) @ of.model.compact.basis
+        np.testing.assert_allclose(found.place, np.tile(wanted, (Q, 1)), atol=1e-9)
+        biases = [limit(design("dgd", W=W, step_size=step)[1]).bias for step in (1e-3, 5e-4)]
+        assert biases[0] / biases[1] == pytest.approx(2, rel=0.05)
+
+    def test_agents_that_never_hear_of_each_other(self):
+        _, of = design(W=np.eye(Q))
+        assert limit(of).kind == "apart"
+
+    def test_no_limit(self):
+        _, of = design(step_size=10.0)
+        found = limit(of)
+        assert not found.exists
+        assert found.kind == "none"
+        assert "smaller step size" in found.reason
+        assert math.isnan(found.bias)
+        assert found.loss is None
+        assert limit(of, flow=True).exists
+
+    def test_averaging_takes_atcs_bias(self):
+        """W = 11'/Q makes ATC gradient descent; DGD and CTA keep their bias (T13 d)."""
+        W = np.full((Q, Q), 1 / Q)
+        found = {rule: limit(design(rule, W=W)[1]) for rule in ("dgd", "atc", "cta")}
+        assert {rule: end.kind for rule, end in found.items()} == {"dgd": "biased", "atc": "minimiser", "cta": "biased"}
+        assert {rule: end.bias < 1e-9 for rule, end in found.items()} == {"dgd": False, "atc": True, "cta": False}
+
+    def test_weight_decay_keeps_a_bias_whatever_the_step(self):
+        update = {theta: MIX * theta - eta * gradient(theta) - eta * gamma * theta}
+        rule = nf.Rule("decay", update, parameters={gamma: 0.1})
+        case, _ = design(apart=True)
+        found = limit(nf.LinearSystem(rule, PATH, linearized(case), 1e-4, "sum"))
+        assert (found.kind, found.order) == ("biased", 0.0)
+        assert "a fixed bias" in found.sentence
+
+    @pytest.mark.parametrize("form", ["text", "markdown", "latex", "__str__"])
+    def test_reports(self, form):
+        for of in (design()[1], design(step_size=10.0)[1]):
+            found = limit(of)
+            written = getattr(found, form)()
+            assert len(written.splitlines()) >= Q + 1
+            assert _tables.cell(float(found.common_loss[0])) in written
+
+
+class TestBiasOrder:
+    @pytest.mark.parametrize("rule", CATALOGUE)
+    def test_is_what_smaller_steps_show(self, rule):
+        chosen = nf.algorithms.get(rule)
+        found = bias_order(chosen, chosen.parameters)
+        biases = [limit(design(rule, step_size=step)[1]).bias for step in (4e-4, 2e-4, 1e-4)]
+        if found == math.inf:
+            assert max(biases) < 1e-8
+        else:
+            assert math.log2(biases[1] / biases[2]) == pytest.approx(found, abs=0.05)
+
+    def test_one_local_step_of_fedavg_has_none(self):
+        rule = nf.algorithms.get("fedavg")
+        assert bias_order(rule.shaped({"local_steps": 1}), {}) == math.inf
+        assert bias_order(rule.shaped({"local_steps": 5}), {}) == 1
+
+
+@pytest.fixture(scope="module")
+def systems():
+    return [design(rule)[1] for rule in ("dgd", "atc", "extra")]
+
+
+@pytest.fixture(scope="module")
+def found(systems):
+    return compare(systems)
+
+
+class TestCompare:
+    def test_rows_are_what_the_parts_say(self, systems, found):
+        assert [row.label for row in found.rows] == ["dgd", "atc", "extra"]
+        for row, of, spectrum, end in zip(found.rows, systems, found.spectra, found.limits, strict=True):
+            assert row.step_size == of.step_size
+            assert row.radius == spectrum.radius < 1
+            assert row.time_constant == pytest.approx(-1 / math.log(row.radius))
+            assert row.time_constant == max(row.learning, row.consensus)
+            assert row.final_loss == end.loss.mean()
+            assert row.end == end.kind
+            assert row.max_step_size > row.step_size
+
+    def test_labels(self, systems):
+        faster = design("dgd", step_size=0.03)[1]
+        labels = [row.label for row in compare([systems[0], faster, faster], max_step_size=False).rows]
+        assert labels == ["dgd, η = 0.02", "dgd, η = 0.03 (2)", "dgd, η = 0.03 (3)"]
+        [row] = compare([faster], labels=["mine"], max_step_size=False).rows
+        assert row.label == "mine"
+        assert math.isnan(row.max_step_size)
+
+    def test_csv_keeps_all_digits(self, found, tmp_path):
+        place = found.to_csv(tmp_path / "table.csv")
+        with open(place, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        for row, read in zip(found.rows, rows, strict=True):
+            assert read["label"] == row.label
+            assert float(read["radius"]) == row.radius
+            assert float(read["final_loss"]) == row.final_loss
+
+    def test_the_other_tables(self, found):
+        frame = found.to_pandas()
+        assert list(frame["label"]) == ["dgd", "atc", "extra"]
+        assert list(frame["radius"]) == [row.radius for row in found.rows]
+        for table in (found.text(), str(found), found.markdown(), found.latex()):
+            assert all(row.label in table for row in found.rows)
+        assert found.markdown().count("\n") == 4
+        assert found.latex().count("&") == 12 * 4
+
+    def test_studies(self):
+        data = nf.datasets.half_moons(4, 10, seed=0)
+        model = nf.models.MLP([2, 8, 1])
+        W = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
+        study = nf.Study(W, model, model.init(seed=0), data, "dgd", step_size=1e-2)
+        rows = compare([study, study.using(algorithm="atc").system], max_step_size=False).rows
+        assert [row.rule for row in rows] == ["dgd", "atc"]
+
+    def test_an_unstable_design_has_a_row_too(self, tmp_path):
+        found = compare([design(step_size=10.0)[1], design()[1]], max_step_size=False)
+        assert found.rows[0].radius > 1
+        assert found.rows[0].time_constant < 0
+        assert found.rows[0].end == "none"
+        assert math.isnan(found.rows[0].final_loss)
+        ax = found.plot()
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["dgd, η = 0.02"]
+        assert "dgd, η = 10" in ax.get_title(loc="left")
+
+    def test_figure(self, found):
+        _, ax = plt.subplots()
+        assert found.plot(ax=ax) is ax
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["dgd", "atc", "extra"]
+        for row, dot in zip(found.rows, ax.collections, strict=True):
+            np.testing.assert_allclose(dot.get_offsets()[0], [1 / row.consensus, 1 / row.moving])
+
+    def test_bad_input(self, systems):
+        with pytest.raises(nf.errors.InputError, match="designs: expected at least one"):
+            compare([])
+        with pytest.raises(nf.errors.InputError, match="a LinearSystem or a Study, found str"):
+            compare(["dgd"])
+        with pytest.raises(nf.errors.InputError, match="labels: expected 3"):
+            compare(systems, labels=["a"])
+        with pytest.raises(nf.errors.OutputError):
+            compare(systems[:1], max_step_size=False).to_csv("/nowhere/at/all.csv")
+
+
+class TestTables:
+    ROWS = (("a_b|c", np.float64(1.5e-7), 3, True), ("$x^2$", math.inf, None, False), ("ü %", 1 - 0.5j, -1, None))
+    HEADER = ("name", "value", "count", "good")
+
+    def test_text(self):
+        head, line, *rows = _tables.text_table(self.HEADER, self.ROWS).splitlines()
+        assert set(line) == {"-", " "}
+        assert rows[0].split() == ["a_b|c", "1.5e-07", "3", "yes"]
+        assert rows[2].split("  ")[-1].strip() == "–"
+        assert len({row.index("3") if "3" in row else rows[0].index("3") for row in rows}) == 1
+        assert head.startswith("name ")
+
+    def test_markdown(self):
+        head, rule, *rows = _tables.markdown_table(self.HEADER, self.ROWS).splitlines()
+        assert rule == "| --- | ---: | ---: | --- |"
+        assert rows[0] == r"| a_b\|c | 1.5e-07 | 3 | yes |"
+        assert head.count("|") == 5
+
+    def test_latex(self):
+        lines = _tables.latex_table(self.HEADER, self.ROWS).splitlines()
+        assert lines[0] == r"\begin{tabular}{@{}lrrl@{}}"
+        assert lines[4] == r"a\_b$|$c & $1.5 \cdot 10^{-7}$ & $3$ & yes \\"
+        assert lines[5] == r"$x^2$ & $\infty$ & -- & no \\"
+        assert lines[6] == r"ü \% & $1 - 0.5i$ & $-1$ & -- \\"
+
+    def test_no_rows(self):
+        assert _tables.text_table(["a"], []) == "a\n-"
+        assert _tables.markdown_table(["a"], []) == "| a |\n| --- |"

@@ -1,0 +1,164 @@
+"""The largest stable step size of every rule on twelve graphs, judged by dense eigenvalues of hand-written maps."""
+
+import math
+
+import judges
+import numpy as np
+import pytest
+
+import ntkflow as nf
+from ntkflow.analysis._driven import Driven
+from ntkflow.analysis._largest_step import largest_step
+from ntkflow.analysis._reduction import reduction
+from ntkflow.analysis.stability import stability
+
+RULES = nf.algorithms.names()
+GRAPHS = {
+    "path 2": nf.graphs.path(2),
+    "path 4": nf.graphs.path(4),
+    "cycle 4": nf.graphs.cycle(4),
+    "cycle 5": nf.graphs.cycle(5),
+    "star 4": nf.graphs.star(4),
+    "star 6": nf.graphs.star(6),
+    "complete 4": nf.graphs.complete(4),
+    "grid 2x3": nf.graphs.grid(2, 3),
+    "hypercube 3": nf.graphs.hypercube(3),
+    "bipartite 2,3": nf.graphs.complete_bipartite(2, 3),
+    "erdos-renyi 6": nf.graphs.erdos_renyi(6, 0.5, seed=1),
+    "geometric 6": nf.graphs.random_geometric(6, seed=2),
+}
+SHARES = [*np.arange(0.05, 0.96, 0.05), 0.999]
+ROUNDING = 1e-9  # of dense eigenvalues that are nearly double
+
+
+def of(rule, W, J, step_size=0.1, **parameters):
+    """The system, with c = 1."""
+    lin = nf.LinearizedModel.from_jacobian(J, np.ones(J.shape[:2]))
+    return nf.LinearSystem(rule, W if nf.algorithms.get(rule).uses_graph else None, lin, step_size, "sum", **parameters)
+
+
+def data(graph, seed=0, n=1, P=2):
+    """Random Jacobians of unequal sizes."""
+    rng = np.random.default_rng([seed, len(graph)])
+    return rng.standard_normal((len(graph), n, P)) * np.exp(rng.normal(0, 0.3, (len(graph), 1, 1)))
+
+
+def judged(rule, W, J, unit):
+    """η ↦ spectral radius and abscissa of the driven and seen part; its subspaces do not depend on η."""
+    V, U = judges.frames(*judges.system(rule, W, J, 0.1 * unit), 1e-9)
+
+    def values(eta):
+        M = judges.system(rule, W, J, eta)[0]
+        return judges.radius(U.T @ V.T @ M @ V @ U), judges.abscissa(U.T @ V.T @ M @ V @ U)
+
+    return values
+
+
+def unit(J):
+    """1/λ_max(Ψ)."""
+    return 1 / np.linalg.norm(J, 2, axis=(1, 2)).max() ** 2
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_stable_up_to_it_and_not_beyond(rule):
+    for name, graph in GRAPHS.items():
+        W, J = judges.metropolis(graph), data(graph)
+        driven = Driven(reduction(of(rule, W, J)))
+        at = judged(rule, W, J, unit(J))
+        for flow in (False, True):
+            found = largest_step(driven, flow=flow)
+            if math.isinf(found.value):
+                shares = np.geomspace(1e-3, 1e3, 25) * unit(J)
+                assert flow
+                assert all(at(eta)[1] <= ROUNDING * max(1, eta / unit(J)) for eta in shares)
+                continue
+            if found.value == 0:
+                assert rule == "d2"  # λ_min < −1/3 (T11), on the hypercube
+                assert name == "hypercube 3"
+                assert at(1e-3 * unit(J))[0] > 1
+                continue
+            excess = [at(share * found.value)[1] if flow else at(share * found.value)[0] - 1 for share in SHARES]
+            assert max(excess) <= ROUNDING
+            beyond = at(1.001 * found.value)
+            assert (beyond[1] if flow else beyond[0] - 1) > ROUNDING
+            if found.bracket:
+                assert found.bracket[0] <= found.value <= found.bracket[1]
+
+
+def test_dgd_is_exact_in_kernel_form():
+    """T8 (a), with the kernel and the entrywise product: no parameter appears."""
+    for graph in GRAPHS.values():
+        W, J = judges.metropolis(graph), data(graph, 1, 2, 3)
+        rows = J.reshape(-1, 3)
+        kernel = rows @ rows.T * np.kron(np.linalg.inv(W + np.eye(len(W))), np.ones((2, 2)))
+        report = stability(of("dgd", W, J))
+        assert math.isclose(report.max_step_size, 1 / np.linalg.eigvalsh(kernel)[-1], rel_tol=1e-12)
+        assert report.step_size_bracket is None
+        assert report.classical_step_size <= report.max_step_size * (1 + 1e-12)
+        assert math.isclose(report.classical_step_size, (1 + np.linalg.eigvalsh(W)[0]) * unit(J), rel_tol=1e-9)
+
+
+def test_equal_agents_meet_the_closed_form():
+    """Where all agents share Ψ the bound of T9 is exact: the classical step is the largest one."""
+    graph = nf.graphs.cycle(4)
+    W, J = judges.metropolis(graph), np.repeat(data(graph)[:1], 4, axis=0)
+    for rule in ("dgd", "atc", "cta", "extra", "exact_diffusion", "nids", "diging", "cdmsgd", "gd", "icdsgd"):
+        report = stability(of(rule, W, J))
+        assert report.classical_step_size is not None
+        assert math.isclose(report.max_step_size, report.classical_step_size, rel_tol=1e-8), rule
+
+
+def test_the_first_of_several_crossings():
+    """T8 (g): a complex pair leaves at 2.37, comes back at 8.89 and leaves for good at 9.02, in units of 1/λ_max."""
+    W, J = np.array([[0.037, 0.963], [0.963, 0.037]]), np.array([[[0.2, 0.2]], [[-0.2, -0.8]]])
+    for rule in ("atc", "cta"):
+        report = stability(of(rule, W, J))
+        assert math.isclose(report.max_step_size / unit(J), 2.371686035, rel_tol=1e-8)
+        low, high = report.step_size_bracket
+        assert low < high < low * (1 + 1e-8)
+        between = stability(of(rule, W, J, 8.95 * unit(J)))
+        assert between.iteration.verdict == "stable"  # the stable set is no interval, and the verdict knows it
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "W", "reason"),
+    [
+        ("λ_min = −1", "dgd", nf.weights.max_degree(nf.graphs.cycle(4)), "eigenvalue −1"),
+        ("λ_min = −1, momentum", "cdmsgd", nf.weights.max_degree(nf.graphs.cycle(4)), "smallest"),
+        ("D² below −1/3", "d2", nf.weights.laplacian(nf.graphs.cycle(4), 0.4), "smallest"),
+        ("D² at λ_min = −1/2", "d2", nf.weights.metropolis_hastings(nf.graphs.hypercube(3)), "smallest"),
+    ],
+)
+def test_no_step_size_is_stable(name, rule, W, reason):
+    J = data(W)
+    report = stability(of(rule, W, J, 1e-3 * unit(J)))
+    assert report.max_step_size == 0.0
+    assert reason in report.step_size_reason
+    assert report.iteration.verdict == "unstable"
+    assert report.best_step_size is None
+    assert all(judged(rule, W, J, unit(J))(eta * unit(J))[0] > 1 for eta in (1e-4, 1e-2, 1))
+
+
+def test_every_step_size_is_stable():
+    assert stability(of("dgd", judges.metropolis(GRAPHS["path 4"]), np.zeros((4, 1, 2)))).max_step_size == math.inf
+    report = stability(of("dgd", judges.metropolis(GRAPHS["path 4"]), data(GRAPHS["path 4"])))
+    assert report.max_step_size_flow == math.inf
+    assert "T3" in report.flow_reason
+
+
+@pytest.mark.parametrize("rule", ["dgd", "atc", "gd", "extra", "cdmsgd", "diging"])
+def test_no_step_size_is_better_than_the_best(rule):
+    W, J = judges.metropolis(GRAPHS["path 4"]), data(GRAPHS["path 4"], 3)
+    report, at = stability(of(rule, W, J)), judged(rule, W, J, unit(J))
+    assert math.isclose(at(report.best_step_size)[0], report.best_spectral_radius, abs_tol=1e-8)
+    tried = [at(share * report.max_step_size)[0] for share in np.linspace(0.005, 1, 400)]
+    assert report.best_spectral_radius <= min(tried) + 1e-9
+
+
+def test_the_largest_step_belongs_to_the_normalization():
+    """η is in the units of step_size: c_q goes into Ψ."""
+    W, J = judges.metropolis(GRAPHS["path 4"]), data(GRAPHS["path 4"], n=3)
+    lin = nf.LinearizedModel.from_jacobian(J, np.ones(J.shape[:2]))
+    steps = {c: stability(nf.LinearSystem("dgd", W, lin, 0.1, c)).max_step_size for c in ("sum", "per_agent", "global")}
+    assert math.isclose(steps["per_agent"], 3 * steps["sum"], rel_tol=1e-12)
+    assert math.isclose(steps["global"], 12 * steps["sum"], rel_tol=1e-12)
