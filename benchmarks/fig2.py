@@ -14,21 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import platform
-import resource
-import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from contest import MACHINE, RESULTS, alone, watched
 
 import ntkflow as nf
 
 STEPS, STEP_SIZE, REPEATS = 200, 1e-4, 7
-RESULTS = Path(__file__).parent / "results"
 
 
 def study(seed: int = 0) -> nf.Study:
@@ -119,53 +113,16 @@ DENSE: dict[str, tuple[Callable[..., np.ndarray], bool]] = {
 }
 
 
-def _resident() -> float:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize() / 2**20
-
-
-def _watched(run: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
-    """The answer, and how far the resident size rose above where it was."""
-    before, seen, done = _resident(), [0.0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.001):
-            seen.append(_resident())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    answer = run()
-    done.set()
-    watcher.join()
-    return answer, max(0.0, max(seen) - before)
-
-
-def _contest(name: str, results: multiprocessing.Queue) -> None:
+def contest(name: str) -> dict[str, Any]:
+    """One contestant: the best of several runs, the memory of the first one."""
     run, flow = (QUICK | DENSE)[name]
     design = study()
     _ = design.linearized.compact if name.startswith("further") else design.linearized
-    seconds = []
-    begin = time.perf_counter()
-    losses, peak = _watched(lambda: run(design))
-    seconds.append(time.perf_counter() - begin)
-    for _ in range(0 if name in DENSE else REPEATS):
-        begin = time.perf_counter()
-        run(design)
-        seconds.append(time.perf_counter() - begin)
+    losses, first, peak = watched(lambda: run(design))
+    seconds = [first, *(watched(lambda: run(design))[1] for _ in range(0 if name in DENSE else REPEATS))]
     exact = further_prediction(design, "spectral", flow=flow)
     gap = float(np.abs(losses - exact).max() / np.abs(exact).max())
-    results.put({"contestant": name, "seconds": min(seconds), "gap": gap, "peak_MiB": peak})
-
-
-def contest(name: str) -> dict[str, Any]:
-    """One contestant in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    process = context.Process(target=_contest, args=(name, results))
-    process.start()
-    row = results.get()
-    process.join()
-    return row
+    return {"contestant": name, "seconds": min(seconds), "gap": gap, "peak_MiB": peak}
 
 
 def main() -> None:
@@ -173,7 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dense", action="store_true", help="also the two dense contestants (minutes, 8 GB)")
     contestants = [*QUICK, *(DENSE if parser.parse_args().dense else [])]
-    rows = [contest(name) for name in contestants]
+    rows = [alone(contest, name) for name in contestants]
     training = rows[0]["seconds"]
     lines = [
         "| contestant | seconds | NumPy training takes … times as long | largest gap in the loss | peak memory, MiB |",
@@ -185,12 +142,10 @@ def main() -> None:
             f"| {row['contestant']} | {row['seconds']:.4g} | {ratio:.3g} | {gap:.1e} | {row['peak_MiB']:.0f} |"
         )
     print("\n".join(lines))
-    machine = {"python": platform.python_version(), "numpy": np.__version__, "ntkflow": nf.__version__,
-               "machine": platform.machine(), "cores": multiprocessing.cpu_count()}  # fmt: skip
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "fig2.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (RESULTS / "fig2.json").write_text(
-        json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8"
+        json.dumps({"machine": MACHINE, "rows": rows}, indent=1) + "\n", encoding="utf-8"
     )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import control
     import sympy
 
+    from .analysis._reduction import Reduction
     from .interop.matrices import MatrixSystem
 
 DENSE_LIMIT = 20_000  # states; beyond it A alone would take more than 3 GB
@@ -124,6 +125,13 @@ class LinearSystem(ReadOnly):
     def compact(self) -> StateOperator:
         """The operators on the compressed model, where trajectories are computed."""
         return self.full if self.model.compressed else self._operator(self.model.compact)
+
+    @cached_property
+    def reduced(self) -> Reduction:
+        """The part that learns and the part that only mixes, which verdicts, orders and spectra are read off (T5)."""
+        from .analysis._reduction import reduction
+
+        return reduction(self)
 
     @property
     def A(self) -> LinearMap:

@@ -138,7 +138,7 @@ def first_crossing(driven: Driven, certified: float, *, flow: bool, reason: str)
         return LargestStep(math.inf, None, text, certified)
     if certified == 0 and (low == 0 or _from_the_start(driven, high, flow)):
         return LargestStep(0.0, None, f"{reason}unstable for the smallest step sizes already", 0.0)
-    low, high = _narrowed(outside, low, high, 1e-11 if driven.order <= 300 else 1e-8)
+    low, high = _narrowed(outside, low, high, 1e-11 if driven.order <= 300 else 1e-4)
     return LargestStep(low, (low, high), f"{reason}the first crossing of a scan, bisected", certified)
 
 

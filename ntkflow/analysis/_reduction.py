@@ -308,7 +308,7 @@ def reduction(system: LinearSystem) -> Reduction:
     """Split a system into its learning and its mixing part, on the compressed model.
 
     Arrays of any library are taken to NumPy here.  Cost: one singular value decomposition of size Q·min(n, p) × m_λ p
-    for each distinct eigenvalue of a symmetric W.  Keep the result: nothing is remembered between two calls.
+    for each distinct eigenvalue of a symmetric W.  Computed once a system: `LinearSystem.reduced`.
     """
     operator = system.compact
     model, W = operator.model, np.asarray(to_numpy(operator.W), float)

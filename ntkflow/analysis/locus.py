@@ -19,7 +19,6 @@ import numpy as np
 from ..errors import require, require_number
 from ._driven import Driven
 from ._eigenmodes import Complex, Numbers, growth
-from ._reduction import reduction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +53,7 @@ def root_locus(system: LinearSystem, step_sizes: Sequence[float] | None = None) 
     -----
     Cost: K eigenvalue problems, symmetric where M has a symmetric factor (DGD, ATC, CTA).
     """
-    driven = Driven(reduction(system))
+    driven = Driven(system.reduced)
     if step_sizes is None:
         unit = driven.unit if math.isfinite(driven.unit) else 1.0
         step_sizes = list(np.geomspace(*SPAN, POINTS) * unit)

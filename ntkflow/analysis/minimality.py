@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .._array import svd
 from .._tables import latex_table, latex_text, markdown_table, text_table
 from ._left_over import MixingMode
-from ._reduction import Reduction, reduction
+from ._reduction import Reduction
 from ._staircase import Matrix, largest
 from ._words import image
 
@@ -147,15 +147,13 @@ class MinimalityReport:
         return [self.unobservable, f"{decided}; {verdict}."]
 
 
-def minimality(system: LinearSystem, reduced: Reduction | None = None) -> MinimalityReport:
+def minimality(system: LinearSystem) -> MinimalityReport:
     r"""The minimal order of a system, and which states make the difference.
 
     Parameters
     ----------
     system : LinearSystem
         Of any rule, on any W.
-    reduced : Reduction, optional
-        Its reduction, where that is known already.
 
     Returns
     -------
@@ -184,7 +182,7 @@ def minimality(system: LinearSystem, reduced: Reduction | None = None) -> Minima
     >>> report.order, report.minimal_order, [(s.multiplicity, s.rank, s.order) for s in report.by_eigenvalue]
     (30, 15, [(1, 5, 0), (4, 10, 10), (1, 5, 5)])
     """
-    reduced = reduction(system) if reduced is None else reduced
+    reduced = system.reduced
     minimal = reduced.minimal
     return MinimalityReport(
         rule=reduced.rule.name,

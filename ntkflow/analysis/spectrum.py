@@ -25,7 +25,7 @@ from .._tables import latex_table, markdown_table, text_table
 from ..errors import refuse, require_choice
 from ._eigenmodes import Complex, Numbers, growth, learning_modes
 from ._mixing import Mixing, mixing_modes
-from ._reduction import Reduction, reduction
+from ._reduction import Reduction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,15 +37,13 @@ KINDS = ("learning", "consensus", "hidden", "mixing")
 SHOWN = 8  # modes of each kind in a printed table
 
 
-def spectrum(system: LinearSystem, reduced: Reduction | None = None) -> Spectrum:
+def spectrum(system: LinearSystem) -> Spectrum:
     r"""The eigenvalues of a system, with their kinds, time constants and agents.
 
     Parameters
     ----------
     system : LinearSystem
         Of any rule.
-    reduced : Reduction, optional
-        Its reduction, where that is known already.
 
     Returns
     -------
@@ -71,7 +69,7 @@ def spectrum(system: LinearSystem, reduced: Reduction | None = None) -> Spectrum
     >>> int(found.multiplicity.sum()) == 4 * 10, found.radius < 1
     (True, True)
     """
-    reduced = reduction(system) if reduced is None else reduced
+    reduced = system.reduced
     learning, mixing = learning_modes(system, reduced), Mixing(system)
     kinds = np.where(learning.agreement > 0.5, "learning", "consensus").astype(object)
     kinds[learning.hidden] = "hidden"

@@ -21,7 +21,6 @@ from ._driven import Driven
 from ._hypotheses import conclusions, hypotheses
 from ._largest_step import LargestStep, best_step, largest_step
 from ._marginal import MarginalMode, marginal_modes, structural
-from ._reduction import reduction
 from ._theorems import by_theorem
 from ._usual_step import usual_step
 
@@ -212,7 +211,7 @@ def stability(system: LinearSystem) -> StabilityReport:
     >>> report.flow.verdict, report.iteration.verdict, round(report.max_step_size, 4)
     ('stable', 'stable', 0.169)
     """
-    reduced = reduction(system)
+    reduced = system.reduced
     driven = Driven(reduced)
     audit = system.audit
     steps = {flow: largest_step(driven, flow=flow) for flow in (True, False)}
@@ -275,7 +274,7 @@ def stability_region(system: LinearSystem, step_sizes: Sequence[float], momenta:
     """
     etas = [require_number("step_sizes", x, 0.0, open_low=True) for x in step_sizes]
     mus = [require_number("momenta", x) for x in momenta]
-    driven = Driven(reduction(system))
+    driven = Driven(system.reduced)
     rows = [[driven.excess(x, flow=False, momentum=m) for m in mus] for x in etas]
     return np.maximum(0.0, 1.0 + np.array(rows, dtype=np.float64).reshape(len(etas), len(mus)))
 

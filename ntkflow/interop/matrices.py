@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._array import Array, like, namespace, svd, to_numpy
-from ..analysis._reduction import reduction
 from ..analysis._staircase import observable, reachable
 from ..analysis.gains import Gains
 from ..errors import ShapeError, refuse, require, require_array, require_shape
@@ -167,7 +166,7 @@ def minimal_matrices(system: LinearSystem) -> MatrixSystem:
     Of a tracker it has fewer states than `ntkflow.analysis.minimality` counts: what the start puts on modes that never
     move is no part of the motion.
     """
-    found = reduction(system)
+    found = system.reduced
     part = found.minimal
     A = part.M - np.eye(part.order)
     B = part.B + A @ part.X0
