@@ -9,6 +9,13 @@ from pathlib import Path
 from typing import Any
 
 FORMATS = ("text", "markdown", "latex", "json")
+STYLES = {
+    r"^.*:? eta = .*$": "bold",
+    r"^-+(  -+)*$": "dim",
+    r"\bstable\b": "green",
+    r"\bunstable\b": "bold red",
+    r"\bundecided\b": "yellow",
+}
 
 
 def shown(title: str, reports: Mapping[str, Any], format: str) -> str:
@@ -24,9 +31,15 @@ def shown(title: str, reports: Mapping[str, Any], format: str) -> str:
 
 
 def show(source: str, output: Path | None) -> None:
-    """Print a text, or write it to a file and say so."""
+    """Print a text, in colour on a terminal, or write it to a file and say so."""
     if output is None:
-        print(source)
+        from rich.console import Console
+        from rich.text import Text
+
+        text = Text(source)
+        for pattern, style in STYLES.items():
+            text.highlight_regex(f"(?m){pattern}", style)
+        Console().print(text, soft_wrap=True)
     else:
         from .._files import write_file
 
