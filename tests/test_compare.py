@@ -78,6 +78,16 @@ class TestLimit:
             assert found.bias < 1e-8
             assert found.loss.min() > 0.1
 
+    def test_singular_values_that_fade_away_share_nothing(self):
+        """As a real network's do: more rows than parameters, and a v* so far away that noise could be all that is left."""
+        rng = np.random.default_rng(5)
+        left, right = np.linalg.qr(rng.normal(size=(25, 22)))[0], np.linalg.qr(rng.normal(size=(22, 22)))[0]
+        J = (left * 10.0 ** -np.linspace(0, 14, 22)) @ right.T
+        lin = nf.LinearizedModel.from_jacobian(J.reshape(Q, 5, 22), rng.normal(size=(Q, 5)))
+        found = limit(nf.LinearSystem("dgd", PATH, lin, 0.1, "sum"))
+        assert found.common_loss.sum() > 0.05  # three of the 25 residuals' dimensions are out of reach
+        assert found.shared == "nothing"
+
     def test_is_where_a_loop_ends(self):
         case, of = design("dgd", apart=True, unequal=True)
         place, found = case.start, limit(of)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Matrix = npt.NDArray[np.float64]
 SLACK = 100.0  # rounding errors allowed, in units of eps times the size of what is subtracted
+CLEAR = 1e4  # how far a singular value stands above what rounding and compression leave, to decide anything
 
 
 class Common:
@@ -57,10 +58,22 @@ class Common:
     @cached_property
     def minimiser(self) -> Matrix:
         """v*, (p,)."""
+        return self._least(None)
+
+    @cached_property
+    def clear_minimiser(self) -> Matrix:
+        """The same without directions so faint that a step along them is mostly noise: where "shared" is decided.
+
+        A real network has no sharp rank; all of v* would be so far away that any residual could be called noise.
+        """
+        size = float(np.linalg.norm(self.J)) or 1.0
+        return self._least(min(CLEAR * (self.left_out / size + SLACK * self.eps), 1.0))
+
+    def _least(self, rcond: float | None) -> Matrix:
         pull = np.sqrt(np.abs(self.weights) * self.scale)[:, None]
         Q, n, p = self.J.shape
         rows, missed = (pull[:, :, None] * self.J).reshape(Q * n, p), (pull * self.residual(self.mean)).ravel()
-        return np.asarray(self.mean - np.linalg.lstsq(rows, missed, rcond=None)[0])
+        return np.asarray(self.mean - np.linalg.lstsq(rows, missed, rcond=rcond)[0])
 
     def residual(self, v: Matrix) -> Matrix:
         """e_q + J_q (v − θ_q(0)), (Q, n): all agents at v."""
@@ -73,23 +86,26 @@ class Common:
     @cached_property
     def gradient(self) -> Matrix:
         """g*_q = c_q J_qᵀ r_q at v*, (Q, p)."""
-        pulled = np.swapaxes(self.J, 1, 2) @ self.residual(self.minimiser)[:, :, None]
+        return self._gradient(self.minimiser)
+
+    def _gradient(self, v: Matrix) -> Matrix:
+        pulled = np.swapaxes(self.J, 1, 2) @ self.residual(v)[:, :, None]
         return np.asarray(self.scale[:, None] * pulled[..., 0])
 
     @cached_property
     def noise(self) -> float:
         """What rounding and compression may leave of a residual that vanishes."""
-        moved, size = np.linalg.norm(self.minimiser - self.start, axis=1).max(), np.linalg.norm(self.J)
+        moved, size = np.linalg.norm(self.clear_minimiser - self.start, axis=1).max(), np.linalg.norm(self.J)
         rounding = SLACK * self.eps * (size * moved + np.linalg.norm(self.e))
         return float(rounding + len(self.W) ** 0.5 * self.left_out * moved)
 
     @property
     def interpolates(self) -> bool:
-        """Whether all residuals of agents that count vanish at v*."""
-        return bool(np.linalg.norm((self.scale > 0)[:, None] * self.residual(self.minimiser)) <= self.noise)
+        """Whether all residuals of agents that count vanish together."""
+        return bool(np.linalg.norm((self.scale > 0)[:, None] * self.residual(self.clear_minimiser)) <= self.noise)
 
     @property
     def shares_minimiser(self) -> bool:
-        """Whether all own gradients vanish at v*."""
+        """Whether all own gradients vanish together."""
         steepest = float((self.scale * np.linalg.norm(self.J, axis=(1, 2))).max())
-        return bool(np.linalg.norm(self.gradient) <= steepest * self.noise)
+        return bool(np.linalg.norm(self._gradient(self.clear_minimiser)) <= steepest * self.noise)

@@ -73,7 +73,7 @@ def compare(designs: Sequence[Any], labels: Sequence[str] | None = None, max_ste
 class Row:
     """One design.
 
-    Attributes
+    Parameters
     ----------
     label, rule, step_size : str, str, float
         Which one.

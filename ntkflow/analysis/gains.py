@@ -55,7 +55,7 @@ class Gains:
 
     @cached_property
     def zeros(self) -> Array:
-        """The invariant zeros: where the transfer matrix, between the ranges of B and of C, loses rank.
+        """The invariant zeros, where the transfer matrix, between the ranges of B and of C, loses rank.
 
         None when these ranges differ in dimension, as for most systems that are not square.
         """
@@ -82,7 +82,7 @@ class Gains:
 
     @cached_property
     def hankel_singular_values(self) -> Array:
-        """How much each balanced state matters, descending: square roots of the eigenvalues of Wc Wo."""
+        """How much each balanced state matters, descending, as square roots of the eigenvalues of Wc Wo."""
         return np.linalg.svd(_root(self.observability_gramian).T @ _root(self.controllability_gramian))[1]
 
     @cached_property

@@ -119,7 +119,7 @@ class Limit:
 
     @property
     def shared(self) -> str:
-        """What the agents share, whatever the rule: ``"interpolant"``, ``"minimiser"`` or ``"nothing"``."""
+        """What the agents share, whatever the rule, ``"interpolant"``, ``"minimiser"`` or ``"nothing"``."""
         if self.common.interpolates:
             return "interpolant"
         return "minimiser" if self.common.shares_minimiser else "nothing"
@@ -148,7 +148,7 @@ class Limit:
 
     @property
     def common_loss(self) -> Matrix:
-        """(Q,): every agent's loss at v*, the best that they can reach together."""
+        """(Q,), every agent's loss at v*, the best that they can reach together."""
         return self.common.loss(self.common.minimiser)
 
     @property

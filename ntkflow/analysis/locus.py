@@ -93,7 +93,7 @@ class Locus:
 
     @property
     def rate(self) -> Numbers:
-        """−log |z| of the slowest mode, (K,): per iteration; negative where it grows."""
+        """−log |z| of the slowest mode, (K,), per iteration; negative where it grows."""
         return np.asarray(-growth(self.rates).max(axis=1, initial=-np.inf))
 
     @property

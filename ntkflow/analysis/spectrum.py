@@ -141,22 +141,22 @@ class Spectrum:
 
     @property
     def eigenvalues(self) -> Complex:
-        """z, (N,): those of the iteration's map M."""
+        """z, (N,), those of the iteration's map M."""
         return np.asarray(1.0 + self.rates)
 
     @property
     def time_constants(self) -> Numbers:
-        """−1/log|z|, (N,): the iterations in which a mode falls to 1/e; inf where it stays, negative where it grows."""
+        """−1/log|z|, (N,), the iterations in which a mode falls to 1/e; inf where it stays, negative where it grows."""
         return _inverse(-growth(self.rates), self.resolution)
 
     @property
     def flow_time_constants(self) -> Numbers:
-        """−1/Re(z − 1), (N,): the same for the flow."""
+        """−1/Re(z − 1), (N,), the same for the flow."""
         return _inverse(-self.rates.real, self.resolution)
 
     @property
     def seen(self) -> npt.NDArray[np.bool_]:
-        """Which modes training moves and the outputs see, (N,): what stability is about."""
+        """Which modes training moves and the outputs see, (N,), what stability is about."""
         return np.isin(self.kinds, ("learning", "consensus"))
 
     @property
@@ -166,7 +166,7 @@ class Spectrum:
 
     @property
     def margin(self) -> float:
-        """1 − `radius` with all its digits, however near to 1: positive where the iteration is stable."""
+        """1 − ``radius`` with all its digits, however near to 1; positive where the iteration is stable."""
         return float(-np.expm1(growth(self.rates[self.seen]).max(initial=-np.inf)))
 
     @property

@@ -41,7 +41,7 @@ RANK_SLACK = 100.0  # times N·eps: what an exact zero among singular values loo
 class MatrixSystem:
     r"""ẋ = A x + B e (flow) and x⁺ = x + A x + B e (iteration), x(0) = 0, outputs f = C x.
 
-    Attributes
+    Parameters
     ----------
     A, B, C : (N, N), (N, m), (l, N)
         NumPy arrays.  A = M − I for the flow and the iteration alike.
@@ -77,7 +77,7 @@ class MatrixSystem:
 
     @cached_property
     def minimal(self) -> MatrixSystem:
-        """The part that the inputs reach and the outputs see: the same response with the fewest states.
+        """The part that the inputs reach and the outputs see, the same response with the fewest states.
 
         By a staircase on the bare matrices, whose rank decisions are as good as rounding allows; of a `LinearSystem`
         take `minimal_matrices`, which knows the structure.

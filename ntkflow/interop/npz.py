@@ -59,16 +59,13 @@ class Stored:
 def load_npz(path: str | os.PathLike[str]) -> Stored:
     """A linearised network, and its mixing matrix if there is one, from a ``.npz`` file.
 
-    | key | shape | |
-    |---|---|---|
-    | ``jacobian`` | (Q, n, P) | or a kernel |
-    | ``kernel`` | (Q n, Q n) | or Jacobians |
-    | ``residual`` | (Q, n) | outputs minus targets at the start |
-    | ``n_outputs`` | () | M, left out: 1 |
-    | ``n_samples`` | (Q,) | true sizes, where agents hold different amounts |
-    | ``outputs`` | (Q, n) | outputs at the start |
-    | ``start`` | (Q, P) | where agents start, with Jacobians only |
-    | ``mixing`` | (Q, Q) | W |
+    - ``jacobian`` (Q, n, P), or ``kernel`` (Q n, Q n)
+    - ``residual`` (Q, n): outputs minus targets at the start
+    - ``n_outputs`` (): M; left out: 1
+    - ``n_samples`` (Q,): true sizes, where agents hold different amounts
+    - ``outputs`` (Q, n): outputs at the start
+    - ``start`` (Q, P): where agents start, with Jacobians only
+    - ``mixing`` (Q, Q): W
 
     Parameters
     ----------
