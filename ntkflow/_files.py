@@ -19,7 +19,8 @@ def write_file(path: str | os.PathLike[str], content: bytes) -> Path:
         When its folder does not exist or cannot be written; what was at ``path`` is then still there.
     """
     place = require_path("path", path)
-    require(place.parent.is_dir(), "path", "a file in an existing folder", str(place), error=OutputError)
+    there = place.parent.is_dir()
+    require(there, "path", "a file in an existing folder", str(place), "create it first", OutputError)
     require(not place.is_dir(), "path", "a file", f"the folder {place}", "add a name", OutputError)
     stage = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}")
     try:

@@ -20,11 +20,14 @@ from typing import Any
 
 Row = Sequence[Any]
 DIGITS = 4
-_SPECIAL = {c: rf"\{c}" for c in "&%#_{}"} | {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "$": r"\$",
-    "∞": r"$\infty$", "–": "--", "±": r"$\pm$", "λ": r"$\lambda$", "η": r"$\eta$", "≤": r"$\le$", "≥": r"$\ge$",
-    "θ": r"$\theta$", "ρ": r"$\rho$", "σ": r"$\sigma$", "μ": r"$\mu$", "·": r"$\cdot$", "√": r"$\surd$",
-    "Ψ": r"$\Psi$", "−": "$-$", "′": "$'$", "|": "$|$", "<": "$<$", ">": "$>$", "‖": r"$\Vert$", "κ": r"$\kappa$",
+ESCAPES = {c: rf"\{c}" for c in "&%#_{}$"} | {  # of what is typed on any keyboard
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+}  # fmt: skip
+_SPECIAL = ESCAPES | {
+    "|": "$|$", "<": "$<$", ">": "$>$", "–": "--", "—": "---", "’": "'", "²": r"\textsuperscript{2}",
+    "∞": r"$\infty$", "±": r"$\pm$", "≤": r"$\le$", "≥": r"$\ge$", "·": r"$\cdot$", "√": r"$\surd$", "−": "$-$",
+    "′": "$'$", "‖": r"$\Vert$", "⊗": r"$\otimes$", "λ": r"$\lambda$", "η": r"$\eta$", "θ": r"$\theta$",
+    "κ": r"$\kappa$", "μ": r"$\mu$", "ρ": r"$\rho$", "σ": r"$\sigma$", "Ψ": r"$\Psi$",
 }  # fmt: skip
 
 

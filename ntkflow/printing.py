@@ -26,7 +26,7 @@ from sympy.printing.str import StrPrinter
 
 from .notation import H, gradient
 
-__all__ = ["broken", "latex", "ordered", "text", "width"]
+__all__ = ["broken", "indexed", "latex", "ordered", "text", "width"]
 
 LATEX = {  # of the alphabet's letters, where SymPy would print another one
     "W": r"\mathcal{W}", "average": r"\overline{\mathcal{W}}", "H": r"\Psi", "theta": r"\vartheta",
@@ -55,18 +55,32 @@ def text(expr: Any, operator: bool = False) -> str:
 def broken(expr: Any, limit: int, operator: bool = False) -> list[str]:
     """The LaTeX of a sum in lines of at most about ``limit`` glyphs, broken before plus and minus signs."""
     printer = _Latex(operator)
-    whole = printer.doprint(expr)
-    terms = ordered(_opened(expr)) if width(whole) > limit else []
-    if len(terms) < 2:
-        return [whole]
-    lines = [printer.doprint(terms[0])]
-    for term in terms[1:]:
+    first, *others = _fitting(printer, expr, limit)
+    lines = [printer.doprint(first)]
+    for term in others:
         piece = printer.signed(term)
         if width(lines[-1]) + width(piece) > limit:
             lines.append(piece.strip())
         else:
             lines[-1] += piece
     return lines
+
+
+def _fitting(printer: _Latex, expr: sympy.Expr, limit: int) -> list[sympy.Expr]:
+    """The expression as terms that fit on a line, as far as multiplying out gets."""
+    terms = ordered(_opened(expr)) if width(printer.doprint(expr)) > limit else [expr]
+    return [fit for term in terms for fit in _fitting(printer, term, limit)] if len(terms) > 1 else [expr]
+
+
+def indexed(letter: str, index: str) -> str:
+    r"""A letter's LaTeX with an index more, for which a subscript that it has makes room.
+
+    >>> indexed("v", "0"), indexed("v_{1}", "0"), indexed("u_x", "2")
+    ('v_0', 'v_{1,0}', 'u_{x,2}')
+    """
+    inside = re.fullmatch(r"(.*)_(?:\{(.*)\}|(.))", letter)
+    short = index if len(index) == 1 else f"{{{index}}}"
+    return rf"{inside[1]}_{{{inside[2] or inside[3]},{index}}}" if inside else f"{letter}_{short}"
 
 
 def width(source: str) -> int:
@@ -102,7 +116,12 @@ def _place(term: sympy.Expr) -> tuple[Any, ...]:
     """Curvature, then sign, then how many operators: the longer word first."""
     word = term.args_cnc()[1]
     curved = sum(_curvature(factor) for factor in word)
-    return curved, term.could_extract_minus_sign(), -len(word), tuple(map(str, word)), str(term)
+    return curved, _negative(term), -len(word), tuple(map(str, word)), str(term)
+
+
+def _negative(term: sympy.Expr) -> bool:
+    """Whether a minus sign is taken out of a term: one of its number, never one out of a sum."""
+    return bool(term.as_coeff_Mul()[0].is_negative)
 
 
 def _curvature(expr: sympy.Expr) -> float:
@@ -136,15 +155,14 @@ class _Ordered:
     def signed(self, term: sympy.Expr) -> str:
         """A term that is not the first of its sum."""
         term = self._unit(term)
-        negative = term.could_extract_minus_sign()
-        return f" - {self.factor(-term)}" if negative else f" + {self._print(term)}"  # type: ignore[attr-defined]
+        return f" - {self.factor(-term)}" if _negative(term) else f" + {self._print(term)}"  # type: ignore[attr-defined]
 
     def _print_Mul(self, expr: sympy.Mul) -> str:
         scalars, operators = expr.args_cnc()
         if not operators:
             return str(super()._print_Mul(expr))  # type: ignore[misc]
         number = sympy.Mul(*scalars)
-        if number.could_extract_minus_sign():
+        if _negative(number):
             return f"-{self.factor(-expr)}"
         return self.product([*([] if number == 1 else [number]), *operators])
 
@@ -202,7 +220,8 @@ class _Latex(_Ordered, LatexPrinter):
         base, power = expr.args
         if base.is_commutative:
             return str(super()._print_Pow(expr))
-        return f"{self.factor(base)}^{{{self._print(power)}}}"
+        printed = rf"\left({self._print(base)}\right)" if base.args else self._print(base)
+        return f"{printed}^{{{self._print(power)}}}"
 
 
 class _Text(_Ordered, StrPrinter):
@@ -215,6 +234,12 @@ class _Text(_Ordered, StrPrinter):
 
     def _unit(self, term: sympy.Expr) -> sympy.Expr:
         return _with_identity(term) if self.operator else term  # a rule is typed with a bare 1
+
+    def _print_Pow(self, expr: sympy.Pow, rational: bool = False) -> str:
+        base, power = expr.args
+        if expr.is_commutative and power.is_Integer and power < -1:  # a rule's text has no negative powers
+            return f"1/{self._print(base**-power)}"
+        return str(super()._print_Pow(expr, rational))
 
     def _print_gradient(self, expr: Any) -> str:
         return f"grad({self._print(expr.args[0])})"

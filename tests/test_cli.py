@@ -297,10 +297,22 @@ class TestDerive:
         assert (tmp_path / "extra.tex").read_text() == shown.stdout.removesuffix("\n")
         assert shown.stdout.startswith(r"\documentclass")
 
+    def test_the_ending_says_the_format(self, tmp_path):
+        for name, start in {
+            "dgd.tex": r"\documentclass",
+            "dgd.txt": "dgd (",
+            "dgd": "dgd (",
+            "dgd.md": "dgd (",
+        }.items():
+            assert run("derive", "dgd", "-o", name).exit_code == 0
+            assert (tmp_path / name).read_text().startswith(start)
+
     @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed, so no PDF is made")
     def test_pdf(self, tmp_path):
         assert run("derive", "gd", "--format", "pdf").exit_code == 0
-        assert (tmp_path / "gd.pdf").read_bytes().startswith(b"%PDF")
+        assert run("derive", "gd", "-o", "other.PDF").exit_code == 0
+        for name in ("gd.pdf", "other.PDF"):
+            assert (tmp_path / name).read_bytes().startswith(b"%PDF")
 
     @pytest.mark.parametrize(
         ("words", "message"),
@@ -315,7 +327,16 @@ class TestDerive:
             (["icdsgd", "--parameter", "tau=2.5"], "tau"),
             (["--rule", "theta' = theta**2"], "line 1"),
             (["--rule", "theta' = __import__('os').getcwd()"], "line 1"),
-            (["atc", "--format", "latex", "-o", "none/atc.tex"], "existing folder"),
+            (
+                ["atc", "--format", "latex", "-o", "none/atc.tex"],
+                "existing folder, found none/atc.tex; create it first",
+            ),
+            (["atc", "--format", "text", "-o", "atc.pdf"], "choose --format pdf, or another ending"),
+            (
+                ["atc", "--format", "pdf", "-o", "atc.tex"],
+                "a name for --format pdf, found atc.tex; choose --format latex",
+            ),
+            (["cdmsgd", "--parameter", "momentum=0.9"], "found momentum; parameters stay symbols in a derivation"),
             (["atc", "-o", "."], "expected a file, found the folder"),
         ],
     )

@@ -79,7 +79,7 @@ class TestLimit:
             assert found.loss.min() > 0.1
 
     def test_singular_values_that_fade_away_share_nothing(self):
-        """As a real network's do: more rows than parameters, and a v* so far away that noise could be all that is left."""
+        """As a real network's do: the nearest v* is so far away that noise could be all that is left there."""
         rng = np.random.default_rng(5)
         left, right = np.linalg.qr(rng.normal(size=(25, 22)))[0], np.linalg.qr(rng.normal(size=(22, 22)))[0]
         J = (left * 10.0 ** -np.linspace(0, 14, 22)) @ right.T

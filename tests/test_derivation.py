@@ -7,15 +7,20 @@ import subprocess
 import numpy as np
 import pytest
 import sympy
+from clock import within
 from faults import faults
+from latex_reader import read, read_agent, read_equations
 from market import CATALOGUE, linearized, problem
 
 import ntkflow as nf
 from ntkflow.derivation import Derivation, _pdf, letters
+from ntkflow.derivation._agents import agent
+from ntkflow.derivation._networks import mixing
 from ntkflow.derivation.letters import JT, D, Psi, Q, e0
 from ntkflow.errors import InputError, OutputError, RuleError, UnknownNameError
 from ntkflow.normalization import NAMES
 from ntkflow.notation import W, average, d, eta, gradient, mu, theta, theta0, v, y
+from ntkflow.printing import broken, latex, text, width
 
 SIZES = {D: 2, Q: 3, letters.n_outputs: 5}
 LATEX_ENGINE = shutil.which("pdflatex")
@@ -41,10 +46,15 @@ OWN = {
         {theta: W * theta - eta * y, y: W * y + gradient(theta), d: y - W * d},
         start={y: W * gradient(theta0), d: (1 - W) * theta0 + gradient(W * theta0)},
     ),
-    "letters of derivations": nf.Rule(
-        "own",
-        {theta: W * theta - eta * gradient(theta) + named("M"), named("M"): named("J"), named("J"): W * named("M")},
-        start={named("J"): theta0},
+    "names with numbers": nf.Rule(
+        "own %_&^{2}\\",
+        {
+            theta: W * theta - eta * gradient(theta) + named("v1"),
+            named("v1"): named("x_prev"),
+            named("x_prev"): W * named("v1") + ((1 + W) / 2) ** 2 * named("y__2"),
+            named("y__2"): W * theta,
+        },
+        start={named("x_prev"): theta0, named("v1"): W * theta0},
     ),
     "numbered names": nf.Rule(
         "own", {theta: named("x_2")}, lets={named("x_1"): W * theta, named("x_2"): named("x_1") - eta * gradient(theta)}
@@ -143,7 +153,50 @@ def test_operators_are_those_of_the_linear_system(name, rng):
     np.testing.assert_allclose(block_matrix(derived.C, values, (30, 12)), C, atol=1e-13)
 
 
+UPDATE, SLOPE = "next", [("gradient", "loss"), ("gradient", "gradient")]
+LINEAR = [("linearisation", "outputs"), ("linearisation", "jacobian"), ("linear_gradient", "residual"),
+          ("linear_gradient", "hessian"), ("linear_gradient", "gradient")]  # fmt: skip
+SYSTEM, END = [("system", letter) for letter in "MbAu"], [("closed_form", "iterate"), ("closed_form", "trajectory")]
+
+
+@pytest.mark.parametrize("name", ["dgd", "cdmsgd"])
+def test_what_each_step_says(name):
+    blocks = Derivation(name).rule.blocks
+    assert len(blocks) == {"dgd": 1, "cdmsgd": 2}[name]
+    said = [(s.name, e.quantity) if e.block is None else (s.name, e.quantity, e.block)
+            for s in Derivation(name).steps for e in s.equations]  # fmt: skip
+    rows = {(step, quantity): [(step, quantity, b) for b in blocks] for step, quantity in
+            [("rule", UPDATE), ("flow", "flow"), ("substitution", UPDATE), ("collection", UPDATE)]}  # fmt: skip
+    assert said == [
+        *rows["rule", UPDATE], *rows["flow", "flow"], *SLOPE, *LINEAR, *rows["substitution", UPDATE],
+        *rows["collection", UPDATE], *SYSTEM, *[("deviation", "start", b) for b in blocks[1:]], ("deviation", "u_x"),
+        ("deviation", "B"), ("deviation", "C"), ("together", "u_x"), *END,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "counts"), [("fedavg", {"E": 12}), ("fedavg", {"E": 30}), ("icdsgd", {"tau": 100})])
+def test_many_local_steps_are_derived_and_checked_in_seconds(name, counts):
+    """A gradient that is not linear multiplies digits by five: 5¹² of them, unless places are kept short."""
+    with within(30.0):  # of two to four; of hours before
+        assert Derivation(name, "global", counts).holds
+
+
 # --- what the checks can see
+
+
+def test_mixing_hides_neither_transposes_nor_column_sums():
+    W = mixing()
+    assert (W != W.T).any()
+    assert (W.sum(axis=1) == 1).all()
+    assert not (W.sum(axis=0) == 1).any()
+
+
+def test_long_places_do_not_hide_faults():
+    step = Derivation("fedavg", "global", {"E": 8}).steps[0]
+    assert step.check()
+    for index, equation in enumerate(step.equations):
+        for what, faulty in faults(equation.right):
+            assert not holds(step.planted(index, faulty)), f"{what} in {equation.right}"
 
 
 @pytest.mark.parametrize("name", ["dgd", "atc", "cta", "cdmsgd_nesterov", "extra", "diging", "fedavg"])
@@ -202,7 +255,7 @@ def test_latex_is_well_formed(rule, normalization):
 @needs_latex
 @pytest.mark.parametrize(
     "rule",
-    ["atc", "aug_dgm", "nids", nf.algorithms.get("fedavg").shaped({"E": 5}), *OWN.values()],
+    ["atc", "aug_dgm", "nids", *(nf.algorithms.get("fedavg").shaped({"E": E}) for E in (5, 12)), *OWN.values()],
     ids=lambda rule: rule if isinstance(rule, str) else rule.name,
 )
 def test_documents_compile(rule, tmp_path):
@@ -275,6 +328,131 @@ def test_both_step_sizes_are_stated():
     assert "they differ by $Q$" in source
 
 
+# --- what is printed is what was checked
+
+
+def printed_steps(derivation):
+    """(equation, what its LaTeX says) of every step before the closed form."""
+    aligns = re.findall(r"\\begin\{align\}\n(.*?)\\end\{align\}", derivation.latex(), re.DOTALL)
+    for step, align in zip(derivation.steps, aligns, strict=True):
+        if step.name != "closed_form":
+            yield from zip(step.equations, read_equations(align), strict=True)
+
+
+def differs(said, right):
+    """Whether what is read is another expression; a wide matrix is read entry by entry, zeros left out."""
+    if isinstance(said, dict):
+        places = {left: re.search(r"_\{?(?:x,)?(\d)(\d?)\}?$", left).groups() for left in said}
+        entries = {(int(i) - 1, int(k or 1) - 1): said[left] for left, (i, k) in places.items()}
+        said = sympy.Matrix(*right.shape, lambda i, k: entries.get((i, k), 0))
+    said, right = (sympy.Matrix([[x]]) if isinstance(x, sympy.Expr) else x for x in (said, right))
+    return (said - right).expand() != 0 * right
+
+
+@pytest.mark.parametrize("normalization", ["global", "torch_mse", None])
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_latex_reads_back_as_the_equations(name, normalization):
+    derivation = Derivation(name, normalization)
+    wrong = [f"{e.quantity} {e.block}: {said}" for e, said in printed_steps(derivation) if differs(said, e.right)]
+    assert wrong == []
+    for equation in derivation.steps[0].equations:
+        assert not differs(read_agent(agent(equation.right)), equation.right)
+
+
+def nested(depth):
+    return W * gradient(nested(depth - 1)) if depth else theta
+
+
+POLYNOMIALS = [
+    ((1 + W) / 2) ** 2 * theta, ((1 + W) / 2) ** 100 * theta, (W * average) ** 2 * theta, W**3 * theta,
+    (2 * W + average) ** 3 * (theta - eta * gradient(theta)), W * (1 + W) * (theta - eta * gradient(W * theta)),
+    W**2 * (1 + W) * theta, -(eta * mu - 1) * W * theta, (mu - 1) * ((1 + W) / 2) ** 2 * gradient(theta),
+    mu / (eta + mu) ** 2 * W * theta - eta * (1 - mu) * average * (W - 1) * theta, nested(7),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expr", POLYNOMIALS, ids=str)
+def test_what_an_agent_computes_reads_back(expr):
+    assert not differs(read_agent(agent(expr)), expr)
+    assert not differs(read(latex(expr)), expr)
+
+
+def test_averages_of_averages_are_averages():
+    assert read_agent(agent(average**3 * theta)) == average * theta
+
+
+def test_powers_of_products_and_signs_of_sums():
+    assert latex((W * average) ** 2) == r"\left(\mathcal{W} \overline{\mathcal{W}}\right)^{2}"
+    assert text(-(eta * mu - 1) * W * theta) == "(-eta*mu + 1)*W*theta"
+    assert text(theta + (eta * mu - 1) * W * theta) == "(eta*mu - 1)*W*theta + theta"
+    assert text(-eta * (1 - mu) * W * theta) == "-eta*(1 - mu)*W*theta"
+    assert text((eta + mu) ** -2 * W * theta - mu**-3 * theta) == "1/(eta + mu)**2*W*theta - 1/mu**3*theta"
+
+
+def test_broken_lines_are_the_whole_and_fit():
+    terms = [eta**k * W**k * theta for k in range(1, 9)]
+    total = sum(((-1) ** k * term for k, term in enumerate(terms)), sympy.S.Zero)
+    for expr in (total, (1 - mu) * average * total, W * total - gradient(total)):
+        lines = broken(expr, 40)
+        assert len(lines) > 1
+        assert not differs(read(" ".join(lines)), expr)
+    assert max(map(width, broken(total, 40))) <= 40
+    assert max(map(width, broken(W * theta - total.subs(theta, 1) * (theta - theta0), 60))) <= 60
+    assert broken(total, 1000) == [latex(total)]
+    assert broken(W, 0) == [r"\mathcal{W}"]
+
+
+def test_numbers_of_a_rule_are_exact():
+    tenth = nf.Rule(
+        "own", {theta: 0.1 * W * theta - 1e-3 * eta * gradient(0.3 * theta) + mu**0.5 * theta}, parameters={mu: 0.3}
+    )
+    assert tenth.update[theta].atoms(sympy.Float) == set()
+    exact = sympy.Rational(1, 10) * W * theta - eta * gradient(3 * theta / 10) / 1000 + sympy.sqrt(mu) * theta
+    assert tenth.update[theta] == exact
+    assert Derivation(tenth).holds
+
+
+@pytest.mark.parametrize("name", ["Q", "D", "Psi", "g", "b", "k", "q", "tau", "x", "y_0", "e_0", "Psi_0", "vartheta"])
+def test_letters_of_derivations_are_no_names_of_a_rule(name):
+    rule = nf.Rule("own", {theta: W * theta + named(name), named(name): theta, named("y0"): theta})
+    both = "y_0, y0" if name == "y_0" else name
+    with pytest.raises(RuleError, match=rf"found {both}; rename them in the rule$"):
+        Derivation(rule)
+    parameter = sympy.Symbol(name, real=True)
+    with pytest.raises(RuleError, match="rename"):
+        Derivation(nf.Rule("own", {theta: parameter * theta, named("y0"): theta}, parameters={parameter: 0.5}))
+
+
+def test_what_is_not_there_is_not_spoken_of():
+    assert "residuals enter" not in Derivation(OWN["nothing moves"]).text().replace("no residuals enter", "")
+    assert "residuals enter through B" in Derivation("dgd").text()
+    assert "enter through the start of y, the outputs" in " ".join(Derivation("diging").text().split())
+    assert r"title{The linear system of fedavg, $E = 5$}" in Derivation("fedavg", counts={"E": 5}).document()
+    assert r"system of icdsgd, $\tau = 3$}" in Derivation("icdsgd", counts={"tau": 3}).document()
+    assert Derivation("fedavg", counts={"E": 5}).text().startswith("fedavg, E = 5 (per_agent)")
+
+
+def test_the_result_says_what_the_state_is():
+    result = Derivation("diging").document().partition(r"\section*{Notation}")[0]
+    assert r"s &= \begin{bmatrix}\vartheta\\y\end{bmatrix}" in result
+    assert r"s_0 &= \begin{bmatrix}\vartheta_0\\\frac{1}{D}" in result
+
+
+def test_the_notation_explains_the_letters_of_the_system():
+    notation = Derivation("cdmsgd").document().partition(r"\section*{Notation}")[2].partition(r"\section*")[0]
+    for row in (r"$M,\ b$", r"$A,\ u$", r"$B,\ C$", r"$x,\ u_x$", r"$s,\ s_0$", r"$k,\ t$", r"$\mu$"):
+        assert notation.count(f"\n{row} & ") == 1
+    assert r"$\mu$" not in Derivation("dgd").document()
+
+
+@needs_latex
+def test_a_fragment_compiles_where_checked_is_not_defined(tmp_path):
+    around = r"\documentclass{article}\usepackage{amsmath}\begin{document}%s\end{document}"
+    (tmp_path / "fragment.tex").write_text(around % Derivation("dgd").latex())
+    command = [LATEX_ENGINE, "-interaction=nonstopmode", "-halt-on-error", "fragment.tex"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+
+
 # --- how it is asked for
 
 
@@ -290,6 +468,12 @@ def test_counts_shape_the_rule():
 def test_what_is_not_known_is_refused(given, error):
     with pytest.raises(error):
         Derivation(*given)
+
+
+@pytest.mark.parametrize("counts", [None, 3, "E=3", [3]])
+def test_counts_are_a_dictionary(counts):
+    with pytest.raises(InputError, match=r"^counts: expected a dictionary such as .*leave it out for none$"):
+        Derivation("fedavg", counts=counts)
 
 
 def test_a_study_derives_under_its_own_normalization():

@@ -599,3 +599,40 @@ def test_unknown_names_get_a_hint(given, hint):
 def test_what_is_no_name_is_refused(given):
     with pytest.raises(InputError, match="a name or a Rule"):
         algorithms.get(given)
+
+
+# --- symbols and numbers as they are written
+
+
+@pytest.mark.parametrize("twin", [sympy.Symbol("eta"), sympy.Symbol("mu"), sympy.Symbol("theta"), sympy.Symbol("W")])
+def test_a_symbol_with_other_assumptions_is_told_apart_from_the_rules(twin):
+    with pytest.raises(RuleError, match=f"found {twin} with other assumptions too; use the same object throughout"):
+        nf.Rule("mine", {theta: mu * W * theta - eta * gradient(twin * theta)}, parameters={mu: 0.5})
+
+
+def test_floating_point_numbers_are_the_decimals_that_they_show():
+    rule = nf.Rule("mine", {theta: 0.1 * W * theta - gradient(0.7 * theta) + v, v: v}, start={v: 0.2 * theta0})
+    tenth, seven, fifth = sympy.Rational(1, 10), sympy.Rational(7, 10), sympy.Rational(1, 5)
+    assert rule.update[theta] == tenth * W * theta - gradient(seven * theta) + v
+    assert rule.start[v] == fifth * theta0
+    third = nf.Rule("mine", {theta: (1 / 3) * theta}).words[theta][theta][()]
+    assert third.is_Rational
+    assert float(third) == 1 / 3
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x00", "\u202ea", " ", "a\tb"])
+def test_a_name_is_printable(name):
+    with pytest.raises(RuleError, match=r"^name: expected"):
+        nf.Rule(name, {theta: W * theta})
+
+
+def test_powers_have_a_limit():
+    assert len(nf.Rule("mine", {theta: ((1 + W) / 2) ** 100 * theta}).words[theta][theta]) == 101
+    with pytest.raises(RuleError, match="powers up to 100"):
+        nf.Rule("mine", {theta: W**101 * theta})
+
+
+@pytest.mark.parametrize("counts", [None, 3, "E"])
+def test_counts_are_named(counts):
+    with pytest.raises(InputError, match=r"a dictionary \{name: value\}, found .*; leave it out for none"):
+        nf.algorithms.get("fedavg").shaped(counts)

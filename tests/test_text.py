@@ -2,13 +2,12 @@
 
 import ast
 import json
-import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import pytest
 import sympy
+from clock import within
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -95,6 +94,15 @@ def test_a_rule_of_another_shape_comes_back_too():
         assert same(parse(to_text(rule)), rule)
 
 
+def test_a_rule_gives_its_own_text():
+    rule = nf.Rule("own", {theta: 0.1 * W * theta - eta * gradient(theta) / (1 + mu) ** 2}, parameters={mu: 0.5})
+    assert rule.to_text() == "theta' = 1/10*W*theta - eta/(mu + 1)**2*grad(theta)\nparameter mu = 0.5"
+    assert same(nf.Rule.parse(rule.to_text()), rule)
+    inverse = nf.Rule("own", {theta: (eta + mu) ** -2 * W * theta}, parameters={mu: 0.5})
+    assert inverse.to_text().startswith("theta' = 1/(eta + mu)**2*W*theta\n")
+    assert same(nf.Rule.parse(inverse.to_text()), inverse)
+
+
 def test_text_that_cannot_be_written_is_refused():
     root = nf.Rule("root", update={theta: sympy.sqrt(mu) * theta}, parameters={mu: None})
     with pytest.raises(RuleError, match="sqrt"):
@@ -135,6 +143,19 @@ def test_large_but_honest_rules_are_read():
     assert local.words[theta][theta]["average", *["H"] * 30] == sympy.Rational(1, 20) ** 30
 
 
+FRACTIONS = {  # sums of denominators that no two terms share: cheap ones are read, in well under a second
+    "(1/(mu+1) + 1/(mu+2) + 1/(mu+3))**3": 1 / (mu + 1) + 1 / (mu + 2) + 1 / (mu + 3),
+    "((1-mu)/(1+mu) + beta/(1-beta) + 0)**3": (1 - mu) / (1 + mu) + beta / (1 - beta),
+}
+
+
+@pytest.mark.parametrize("text", FRACTIONS)
+def test_honest_fractions_are_read_in_time(text):
+    with within(1.0):
+        [coefficient] = parse(f"theta' = {text}*theta; parameter mu = 0.5").words[theta][theta].values()
+    assert sympy.simplify(coefficient - FRACTIONS[text] ** 3) == 0
+
+
 # --- what is refused
 
 OK = "theta' = W*theta - eta*grad(theta)"
@@ -168,6 +189,13 @@ RIGHT = {  # what may not stand to the right
               "(1/(1+mu+beta)+W)**60*theta", "*".join(["(W+average+mu)"]*30) + "*theta",
               "(" * 50 + "W+average" + ")**2+average" * 49 + ")*theta", "*".join(["W"]*199) + "*(W+1)**9*theta",
               "grad("*49 + "theta" + ")"*49 + "*" + "(W+average)**14", "(W+average)**13*grad(theta)"],
+    "fractions": ["*".join(f"(1/(mu+{i})+1)" for i in range(1, 12)) + "*theta",
+                  "(" + "+".join(f"1/(mu+{i})" for i in range(1, 21)) + ")**3*theta",
+                  "(" + "+".join(f"1/(mu+beta+{i})" for i in range(1, 12)) + ")**4*W*theta",
+                  "(1/(mu+1)+1/(mu+2)+1/(mu+3)+1/(mu+4))**20*theta", "(1/(mu+1)+1/(beta+2))**50*theta",
+                  "theta/(1/(mu+1)+1/(mu+2)+1/(beta+3))**40", "(W+1/(mu+1))**60*theta",
+                  "*".join("(" + "+".join(f"1/({s}+{i})" for i in range(9)) + ")" for s in ("mu", "beta", "gamma"))
+                  + "**5*theta"],
     "depth": ["("*51 + "theta" + ")"*51, "("*4000 + "theta" + ")"*4000, "("*5000, ")"*5000, "-"*401 + "theta",
               "-"*9000 + "theta", "+".join(["theta"]*250), "+".join(["v"]*4000), "grad("*51 + "theta" + ")"*51,
               "-(" * 60 + "theta" + ")" * 60, "*".join(["2"]*3000), "**".join(["2"]*2000), "1/"*2000 + "1"],
@@ -231,22 +259,6 @@ HOSTILE = {
     + [*WHOLE.items()]
     for number, text in enumerate(texts)
 }
-
-
-@contextmanager
-def within(seconds):
-    """Interrupt the body when it takes longer."""
-
-    def late(*_):
-        raise TimeoutError
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def is_one_clear_line(message):

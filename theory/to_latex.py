@@ -15,16 +15,16 @@ from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from ntkflow._tables import ESCAPES
+
 HERE = Path(__file__).parent
 PARSER = MarkdownIt("commonmark", {"typographer": True}).enable(["table", "smartquotes"])
 PARSER.use(dollarmath_plugin, double_inline=True)
 SIDES = {"text-align:center": "c", "text-align:right": "r"}
 HEADINGS = {2: "subsection*", 3: "subsubsection*"}
 
-SPECIAL = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "[": "{[}", "]": "{]}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
-    **{letter: f"\\{letter}" for letter in "&%#_{}$"},
+SPECIAL = ESCAPES | {
+    "[": "{[}", "]": "{]}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}",
 }  # fmt: skip
 LETTERS = {
     "–": "--", "—": "---", "‘": "`", "’": "'", "“": "``", "”": "''", "…": r"\dots{}", "\N{NO-BREAK SPACE}": "~",

@@ -18,6 +18,8 @@ Word = tuple[str, ...]  # ("W", "H") is the operator W H; () is the identity
 Operator = dict[Word, Any]  # word -> commutative coefficient
 Affine = dict[sympy.Symbol, Operator]  # source (a block, theta0 or g0) -> operator
 
+LARGEST_POWER = 100  # of an operator: so many words or more come of it
+
 
 def affine(expr: sympy.Expr, known: Mapping[sympy.Symbol, Affine]) -> Affine:
     """``expr`` as {source: {word: coefficient}}; ``known`` has the form of every allowed symbol."""
@@ -55,7 +57,7 @@ def operator(expr: sympy.Expr, known: Iterable[sympy.Symbol] = ()) -> Operator:
         return result
     if isinstance(expr, sympy.Pow) and not holds_state(expr, known):
         base, power = expr.args
-        if power.is_Integer and 0 <= int(power) <= 1000:
+        if power.is_Integer and 0 <= int(power) <= LARGEST_POWER:
             factor, result = operator(base, known), {(): sympy.S.One}
             for _ in range(int(power)):
                 result = compose(result, factor)
@@ -120,4 +122,4 @@ def _complaint(expr: sympy.Expr, known: Iterable[sympy.Symbol]) -> str:
         return "a number is not a state; multiply it by a block"
     if holds_state(expr, known):
         return "not linear in the state and the gradient"
-    return "not a polynomial in W and average"
+    return f"not a polynomial in W and average with powers up to {LARGEST_POWER}"

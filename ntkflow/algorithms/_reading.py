@@ -18,10 +18,10 @@ import sympy
 
 from ..errors import nearest
 from ..notation import gradient
+from ._affine import LARGEST_POWER
 from ._lines import FOR_THE_STEP_SIZE, Statement, canonical, check_characters, refuse_piece
 from ._size import Budget, Size
 
-LARGEST_POWER = 100
 BY_A_BLOCK = "multiply it by a block, such as theta"
 STEP_SIZES = {"alpha", "epsilon", "h_step", "learning_rate", "lr", "rate", "step", "step_length", "stepsize"}
 
@@ -163,7 +163,7 @@ class Reader:
         left, right = self._read(node.left), self._read(node.right)
         if right.kind is not Kind.SCALAR:
             self._refuse(node, f"{right.kind.value} cannot divide", "divide by numbers and parameters only")
-        size = self._affordable(node, self.budget.product(left.size, right.size))
+        size = self._affordable(node, self.budget.quotient(left.size, right.size, str(right.value)))
         if sympy.expand(right.value) == 0:
             self._refuse(node, "a division by zero", "divide by something else")
         return Piece(left.value / right.value, left.kind, size)

@@ -82,7 +82,10 @@ class Rule:
     family: Callable[..., Rule] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        require(isinstance(self.name, str) and bool(self.name), "name", "a text", repr(self.name), error=RuleError)
+        found = repr(self.name)[:60]
+        require(isinstance(self.name, str) and bool(self.name.strip()), "name", "a text", found, error=RuleError)
+        require(self.name.isprintable(), "name", "one line of printable characters", found, error=RuleError)
+        _check_mapping("counts", self.counts)
         for part in ("update", "start", "lets"):
             object.__setattr__(self, part, _expressions(part, getattr(self, part)))
         object.__setattr__(self, "parameters", _defaults(self.parameters))
@@ -212,12 +215,40 @@ class Rule:
 
         return parse(text, name, parameters)
 
-    def _mentions(self, symbol: sympy.Symbol) -> bool:
+    def to_text(self) -> str:
+        """The text that `parse` reads as the same rule; the name is not in it.
+
+        Scalars come back real, and decimals exact.
+
+        Raises
+        ------
+        RuleError
+            When the rule has something that text cannot say, such as a square root or a name that is none.
+
+        Examples
+        --------
+        >>> import ntkflow as nf
+        >>> print(nf.algorithms.get("diging").to_text())
+        theta' = x_next
+        y'     = W*y + grad(x_next) - grad(theta)
+        let x_next = W*theta - eta*y
+        start y = grad(theta0)
+        """
+        from ._text import to_text
+
+        return to_text(self)
+
+    @property
+    def _mentioned(self) -> set[sympy.Symbol]:
         parts = (self.update, self.start, self.lets)
-        return any(symbol in expr.free_symbols for part in parts for expr in part.values())
+        return {symbol for part in parts for expr in part.values() for symbol in expr.free_symbols}
+
+    def _mentions(self, symbol: sympy.Symbol) -> bool:
+        return symbol in self._mentioned
 
     def _as_given(self, given: Mapping[str, Any]) -> dict[str, str]:
         """The short name of everything given, to the name by which it came."""
+        _check_mapping("parameters", given)
         known = self.parameter_names
         for name in given:
             if name not in known:
@@ -261,6 +292,10 @@ class Rule:
                 "take them from ntkflow.notation or sympy.Symbol(name, commutative=False)", RuleError)  # fmt: skip
         loose = [s for s in self.parameters if not s.is_commutative]
         require(not loose, "parameters", "commutative symbols", _names(loose), error=RuleError)
+        known = {str(s): s for s in (*RESERVED, theta, *self.update, *self.lets, *self.parameters)}
+        twins = sorted(str(s) for s in self._mentioned if known.get(str(s), s) != s)
+        require(not twins, "symbols", "one symbol a name", f"{', '.join(twins)} with other assumptions too",
+                "use the same object throughout, that of ntkflow.notation if it is there", RuleError)  # fmt: skip
 
 
 def _symbols(part: str, given: Any) -> dict[sympy.Symbol, Any]:
@@ -284,10 +319,20 @@ def _expressions(part: str, given: Any) -> dict[sympy.Symbol, sympy.Expr]:
 
 def _expression(name: str, value: Any) -> sympy.Expr:
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        return sympy.sympify(value)  # a number, never text
+        value = sympy.sympify(value)  # a number, never text
     require(isinstance(value, sympy.Expr), name, "a sympy expression", " ".join(repr(value).split())[:60],
             "write it with the symbols of ntkflow.notation", RuleError)  # fmt: skip
-    return value
+    return value.xreplace({number: _exact(number) for number in value.atoms(sympy.Float)})
+
+
+def _exact(number: sympy.Float) -> sympy.Rational:
+    """The shortest decimal that is this floating-point number: 0.1 is one tenth."""
+    double = float(number)
+    return sympy.Rational(repr(double) if sympy.Float(double) == number else str(number))
+
+
+def _check_mapping(name: str, given: Any) -> None:
+    require(isinstance(given, Mapping), name, "a dictionary {name: value}", repr(given)[:60], "leave it out for none")
 
 
 def _names(symbols: Any) -> str:

@@ -14,15 +14,21 @@ Monomial = tuple[tuple[str, ...], tuple[str, ...]]  # a word, its state last, an
 
 DEGREE = 200  # letters in a monomial
 DIGITS = 300  # of a number that products and powers make; a float holds no larger one
-WORK = 12_000  # monomials met in one rule: milliseconds of SymPy as a rule, a second and a half at the very worst
+CHOICE = 4  # of them that a choice of terms in a power costs
+WORK = 12_000  # monomials met in one rule: milliseconds of SymPy as a rule, two seconds and a half at the very worst
 
 
 @dataclass(frozen=True)
 class Size:
-    """The monomials of an expression, and how many digits the largest number in it has."""
+    """The monomials of an expression, how many digits the largest number in it has, and what stands below it.
+
+    A sum that divides is a letter of its own, 1/(1 + mu), as no two of them cancel; ``below`` has the monomials that
+    such denominators have when they are multiplied out, as SymPy does for every term.
+    """
 
     monomials: frozenset[Monomial] = frozenset({((), ())})
     digits: float = 0.0
+    below: frozenset[Monomial] = frozenset({((), ())})
 
     @classmethod
     def of_word(cls, *letters: str) -> Size:
@@ -41,8 +47,8 @@ class Size:
 
     @property
     def degree(self) -> int:
-        """Letters in the longest monomial."""
-        return max(len(word) + len(scalars) for word, scalars in self.monomials)
+        """Letters in the longest monomial, and in the longest below it."""
+        return sum(max(len(word) + len(scalars) for word, scalars in part) for part in (self.monomials, self.below))
 
 
 ONE = Size()
@@ -59,20 +65,38 @@ class Budget:
         self.left -= len(a.monomials) + len(b.monomials)
         if self.left < 0:
             return None
-        return Size(a.monomials | b.monomials, max(a.digits, b.digits) + math.log10(2))
+        return Size(a.monomials | b.monomials, max(a.digits, b.digits) + math.log10(2), a.below | b.below)
 
     def product(self, a: Size, b: Size) -> Size | None:
-        """The size of a product, or of a quotient: a denominator is multiplied out as well."""
-        self.left -= len(a.monomials) * len(b.monomials)
+        """The size of a product."""
+        terms, below = len(a.monomials) * len(b.monomials), len(a.below) * len(b.below)
+        self.left -= terms + below
         if self.left < 0 or a.degree + b.degree > DEGREE or a.digits + b.digits > DIGITS:
             return None
-        pairs = ((left, right) for left in a.monomials for right in b.monomials)
-        products = frozenset((v + w, tuple(sorted(s + t))) for (v, s), (w, t) in pairs)
-        return Size(products, a.digits + b.digits)
+        denominators = _products(a.below, b.below)
+        self.left -= terms * (len(denominators) - 1)
+        return Size(_products(a.monomials, b.monomials), a.digits + b.digits, denominators) if self.left >= 0 else None
+
+    def quotient(self, a: Size, b: Size, name: str) -> Size | None:
+        """The size of a quotient by what is called ``name``."""
+        self.left -= len(b.monomials) * len(b.below)
+        if self.left < 0:
+            return None
+        ((_, letters), *more) = b.monomials
+        inverse, below = [f"1/{letter}" for letter in letters], b.below
+        if more:
+            inverse, below = [f"1/({name})"], _products(b.monomials, b.below)
+        return self.product(a, Size(frozenset({((), tuple(inverse))}), b.digits, below))
 
     def power(self, a: Size, exponent: int) -> Size | None:
-        """The size of a power."""
+        """The size of a power; of scalars SymPy writes out every choice of terms, and collects them only then."""
+        if not any(word for word, _ in a.monomials):
+            self.left -= CHOICE * math.comb(len(a.monomials) + exponent - 1, exponent)
         result: Size | None = ONE
         for _ in range(exponent):
             result = self.product(result, a) if result else None
         return result
+
+
+def _products(a: frozenset[Monomial], b: frozenset[Monomial]) -> frozenset[Monomial]:
+    return frozenset((v + w, tuple(sorted(s + t))) for v, s in a for w, t in b)

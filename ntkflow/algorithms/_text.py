@@ -74,24 +74,7 @@ def parse(text: str, name: str = "rule", parameters: Mapping[str, float | None] 
 
 
 def to_text(rule: Rule) -> str:
-    """The text that `parse` reads as the same rule.
-
-    Scalars come back real, and decimals exact.
-
-    Raises
-    ------
-    RuleError
-        When the rule has something that text cannot say, such as a square root or a name that is none.
-
-    Examples
-    --------
-    >>> from ntkflow import algorithms
-    >>> print(to_text(algorithms.get("diging")))
-    theta' = x_next
-    y'     = W*y + grad(x_next) - grad(theta)
-    let x_next = W*theta - eta*y
-    start y = grad(theta0)
-    """
+    """What `Rule.to_text` gives."""
     lines = "\n".join(_lines(rule))
     parse(lines, rule.name)  # what cannot be read back is refused
     return lines

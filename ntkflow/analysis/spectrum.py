@@ -25,7 +25,6 @@ from .._tables import latex_table, markdown_table, text_table
 from ..errors import refuse, require_choice
 from ._eigenmodes import Complex, Numbers, growth, learning_modes
 from ._mixing import Mixing, mixing_modes
-from ._reduction import Reduction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ True
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,12 +21,13 @@ from typing import Any
 import sympy
 
 from ..algorithms import Rule, get
-from ..errors import NtkflowError, require_choice
+from ..errors import NtkflowError, require, require_choice
 from ..normalization import NAMES
 from ..printing import latex
 from . import letters
 from ._author import Author
-from ._document import document, escaped, notation_table, references
+from ._document import CHECKED, document, escaped, notation_table, references
+from ._names import check_names
 from ._pdf import write_pdf
 from ._steps import Equation, Step
 from ._system import SymbolicSystem
@@ -55,7 +56,7 @@ class Derivation:
     Raises
     ------
     UnknownNameError, RuleError
-        Of the rule; of the normalization.
+        Of the rule, also for names in it that the derivation has for something else; of the normalization.
 
     Notes
     -----
@@ -84,7 +85,10 @@ class Derivation:
     counts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        named, shown = isinstance(self.counts, Mapping), repr(self.counts)[:60]
+        require(named, "counts", "a dictionary such as {'local_steps': 4}", shown, "leave it out for none")
         object.__setattr__(self, "rule", get(self.rule).shaped(self.counts))
+        check_names(self.rule)
         if self.normalization is not None:
             plain = str(self.normalization).lower().replace("-", "_")
             object.__setattr__(self, "normalization", require_choice("normalization", plain, NAMES))
@@ -137,7 +141,7 @@ class Derivation:
     def latex(self) -> str:
         r"""The steps as LaTeX paragraphs with labelled equations (``eq:atc:system:A``); needs amsmath.
 
-        Each ends in ``\checked{...}``, what the step was held against: define the command, or take `document`.
+        Each ends in ``\checked{...}``, what the step was held against; your own definition of it goes before this one.
 
         Raises
         ------
@@ -150,7 +154,7 @@ class Derivation:
                 f"derivation of {self.rule.name!r}: {', '.join(failed)} failed its check; report this rule"
             )
         steps = enumerate(self.steps, 1)
-        return "\n".join([self._convention(), *(step_latex(s, i, self.rule.name) for i, s in steps)])
+        return "\n".join([CHECKED, self._convention(), *(step_latex(s, i, self.rule.name) for i, s in steps)])
 
     def document(self) -> str:
         """A whole LaTeX document: the result, the notation, the steps, the references."""
@@ -159,7 +163,8 @@ class Derivation:
             r"\section*{Result}", self._result(), r"\section*{Notation}", notation_table(body + self._result()),
             r"\section*{Derivation}", body,
         ]  # fmt: skip
-        return document(f"The linear system of {escaped(self.rule.name)}", "\n".join(parts), references(self.rule))
+        title = ", ".join([f"The linear system of {escaped(self.rule.name)}", *self._counts(latex, "${} = {}$")])
+        return document(title, "\n".join(parts), references(self.rule))
 
     def write_pdf(self, path: str | os.PathLike[str]) -> Path:
         """The document as PDF, by pdflatex, lualatex, xelatex or tectonic, whichever is installed.
@@ -174,7 +179,8 @@ class Derivation:
     def text(self) -> str:
         """The steps as plain text."""
         checked = "every step holds in exact arithmetic" if self.holds else "a step FAILS its check"
-        head = f"{self.rule.name} ({self.normalization or 'factors c'}): {checked}"
+        name = ", ".join([self.rule.name, *self._counts(str, "{} = {}")])
+        head = f"{name} ({self.normalization or 'factors c'}): {checked}"
         return "\n\n".join([head, *(step_text(step, i) for i, step in enumerate(self.steps, 1))])
 
     def __str__(self) -> str:
@@ -189,11 +195,18 @@ class Derivation:
         return r" \\ ".join([display("A", self.system.A, True), display("u", self.system.b, False)])
 
     def _result(self) -> str:
+        blocks = self.rule.blocks
+        state, start = (sympy.Matrix([values]).T for values in (blocks, [self.system.start[b] for b in blocks]))
+        rows = r" \\ ".join([display("s", state, False), display("s_0", start, False), self._rows])
         return (
             "In the neural-tangent-kernel regime the training follows a linear system, the flow "
-            r"$\dot{s} = A\,s + u$ and the iteration $s^{+} = s + A\,s + u$, with" + "\n"
-            rf"\begin{{align*}}{self._rows}\end{{align*}}"
+            r"$\dot{s} = A\,s + u$ and the iteration $s^{+} = s + A\,s + u$, both from $s_0$, with" + "\n"
+            rf"\begin{{align*}}{rows}\end{{align*}}"
         )
+
+    def _counts(self, printed: Callable[[sympy.Symbol], str], form: str) -> list[str]:
+        """The whole numbers that shape the rule, as titles give them."""
+        return [form.format(printed(sympy.Symbol(name)), number) for name, number in self.rule.counts.items()]
 
     def _convention(self) -> str:
         """Which of the paper's two step sizes this is (T2)."""

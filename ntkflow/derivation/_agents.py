@@ -2,15 +2,16 @@ r"""A rule as one agent computes it, in LaTeX: every W a sum over neighbours, as
 
 from __future__ import annotations
 
-import re
-
 import sympy
 
-from ..notation import average, gradient, theta, theta0, x_next
-from ..printing import latex, ordered
+from ..notation import W, average, gradient, theta, theta0, x_next
+from ..printing import indexed, latex, ordered
+from .letters import Letter
 
 INDICES = "qjkl"  # the agent, its neighbours, their neighbours
 NAMES = {theta: r"\theta", theta0: r"\theta", x_next: r"\hat{\theta}"}
+MATRICES = {W: Letter("W", commutative=False),
+            average: Letter("average", r"\tfrac{1}{Q} \mathbf{1} \mathbf{1}^{\top}", commutative=False)}  # fmt: skip
 
 
 def agent(expr: sympy.Expr, depth: int = 0) -> str:
@@ -18,46 +19,61 @@ def agent(expr: sympy.Expr, depth: int = 0) -> str:
     if expr == 0:
         return "0"
     if isinstance(expr, sympy.Symbol):
-        return indexed(expr, INDICES[depth])
+        return of_agent(expr, depth)
     if isinstance(expr, gradient):
-        return rf"g_{INDICES[depth]}\!\left({agent(expr.args[0], depth)}\right)"
+        return rf"{indexed('g', _index(depth))}\!\left({agent(expr.args[0], depth)}\right)"
     if isinstance(expr, sympy.Add):
         return _sum([agent(term, depth) for term in ordered(expr)])
     *left, inner = expr.args
     return _applied(sympy.Mul(*left), inner, depth)
 
 
-def indexed(symbol: sympy.Symbol, index: str) -> str:
+def of_agent(symbol: sympy.Symbol, depth: int = 0) -> str:
     """A block's letter with the agent's index, and (0) where it is the start."""
-    letter = NAMES.get(symbol) or latex(symbol)
-    inside = re.fullmatch(r"(.*)_\{(.*)\}", letter)  # x1 prints as x_{1}; two subscripts in a row are an error
-    marked = rf"{inside[1]}_{{{inside[2]},{index}}}" if inside else f"{letter}_{index}"
+    marked = indexed(NAMES.get(symbol) or latex(symbol), _index(depth))
     return f"{marked}(0)" if symbol == theta0 else marked
+
+
+def _index(depth: int) -> str:
+    last = len(INDICES) - 1
+    return INDICES[depth] if depth <= last else f"{INDICES[last]}_{{{depth - last + 1}}}"
 
 
 def _applied(operator: sympy.Expr, inner: sympy.Expr, depth: int) -> str:
     """A polynomial in W before an expression."""
     scalars, words = operator.args_cnc()
-    number = latex(sympy.Mul(*scalars)) if scalars else ""
-    number = {"1": "", "-1": "-"}.get(number, rf"\left({number}\right)" if sympy.Mul(*scalars).is_Add else number)
+    number = _number(sympy.Mul(*scalars))
     if not words:
         return f"{number} {_grouped(inner, depth)}".strip()
     first, *rest = words
-    if first.is_Add:
-        terms = [_applied(term, sympy.Mul(*rest, inner), depth) for term in ordered(first)]
-        return rf"{number} \left({_sum(terms)}\right)".strip() if number else _sum(terms)
     below = sympy.Mul(*rest, inner)
-    if first == average:
-        j = INDICES[depth + 1]
-        return rf"{number} \frac{{1}}{{Q}} \sum_{{{j}}} {_grouped(below, depth + 1)}".strip()
-    q, j = INDICES[depth], INDICES[depth + 1]
-    power = rf"[W^{{{latex(first.args[1])}}}]_{{{q}{j}}}" if first.is_Pow else f"w_{{{q}{j}}}"
-    return rf"{number} \sum_{{{j}}} {power} {_grouped(below, depth + 1)}".strip()
+    if first.is_Add:
+        terms = [_applied(term, below, depth) for term in ordered(first)]
+        return rf"{number} \left({_sum(terms)}\right)".strip() if number else _sum(terms)
+    return rf"{number} {_mixing(first, depth)} {_grouped(below, depth + 1)}".strip()
+
+
+def _number(scalar: sympy.Expr) -> str:
+    """What stands before a sum, without its 1."""
+    printed = latex(scalar)
+    return {"1": "", "-1": "-"}.get(printed, rf"\left({printed}\right)" if scalar.is_Add else printed)
+
+
+def _mixing(operator: sympy.Expr, depth: int) -> str:
+    """The sum over neighbours for W, the average, or a power; that of a polynomial has its entries in brackets."""
+    (base, power), q, j = operator.as_base_exp(), _index(depth), _index(depth + 1)
+    if base == average:  # as often as one likes: the average of averages is the average
+        return rf"\frac{{1}}{{Q}} \sum_{{{j}}}"
+    if base == W and power == 1:
+        return rf"\sum_{{{j}}} w_{{{q}{j}}}"
+    return rf"\sum_{{{j}}} [{latex(operator.xreplace(MATRICES))}]_{{{q}{j}}}"
 
 
 def _grouped(expr: sympy.Expr, depth: int) -> str:
+    """What a sum or a number acts on: in brackets where it is printed as a sum."""
     printed = agent(expr, depth)
-    return rf"\bigl({printed}\bigr)" if expr.is_Add else printed
+    spread = expr.is_Mul and expr.args[0].is_Add and not expr.args[0].is_commutative
+    return rf"\bigl({printed}\bigr)" if expr.is_Add or spread else printed
 
 
 def _sum(terms: list[str]) -> str:

@@ -108,7 +108,16 @@ class Author:
         system, more = self.system, " and the other blocks as they are" if self.rule.blocks[1:] else ""
         starts = (Equation("start", system.start[b], b) for b in self.rule.blocks[1:])
         ends = Equation("B", system.B, shape="Pn"), Equation("C", system.C, shape="nP")
-        return _step("deviation", self.linear, *starts, Equation("u_x", system.input(together=False)), *ends, more=more)
+        drive = Equation("u_x", system.input(together=False))
+        return _step("deviation", self.linear, *starts, drive, *ends, more=more, driven=self._driven)
+
+    @property
+    def _driven(self) -> str:
+        """How the residuals come in."""
+        if any(self.system.B):
+            return "the residuals enter through $B$"
+        later = [f"${latex(b)}$" for b, start in self.system.start.items() if start.has(letters.e0)]
+        return f"the residuals enter through the start of {', '.join(later)}" if later else "no residuals enter"
 
     def together(self) -> Step:
         """u_x = B e₀, where nothing else is driven by the start."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from .._tables import latex_text
 from ..algorithms import Rule
 
 PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
@@ -14,14 +15,16 @@ PREAMBLE = r"""\documentclass[11pt,a4paper]{article}
 \usepackage[margin=27mm]{geometry}
 \usepackage{amsmath,amssymb,booktabs}
 \usepackage[hidelinks]{hyperref}
-\newcommand{\checked}[1]{\noindent{\small\emph{Checked in exact arithmetic against} #1.}\par}
 \AddToHook{env/bmatrix/begin}{\renewcommand{\arraystretch}{1.4}} % fractions need room
 \allowdisplaybreaks
 """
 
+CHECKED = r"\providecommand{\checked}[1]{\noindent{\small\emph{Checked in exact arithmetic against} #1.}\par}"
+
 NOTATION = (  # a letter's LaTeX, the pattern by which it is found in the text, its meaning
     (r"Q,\ q", r"Q|_q|q}", "number of agents; one of them"),
-    (r"D,\ M", r"\bD\b", "samples of each agent; outputs of the network"),
+    (r"D", r"\bD\b", "samples of each agent"),
+    (r"n_{\mathrm{out}}", r"n_\{", "outputs of the network"),
     (r"W = (w_{qj})", r"mathcal\{W\}|w_", "mixing matrix, every row sums to 1"),
     (r"\mathcal{W} = W \otimes I", r"mathcal\{W\}", "mixing of the stacked parameters"),
     (
@@ -30,6 +33,7 @@ NOTATION = (  # a letter's LaTeX, the pattern by which it is found in the text, 
         "the average over all agents, $(\\mathbf{1}\\mathbf{1}^{\\top}/Q) \\otimes I$",
     ),
     (r"\eta", r"\\eta", "step size"),
+    (r"\mu", r"\\mu\b", "a number of the rule's own: in the catalogue its momentum"),
     (r"\theta_q,\ \vartheta", "vartheta", "parameters of agent $q$; of all agents, stacked"),
     (r"\vartheta_0", "vartheta_0", "where they start"),
     (r"f,\ f_0,\ \mathbf{y}", "f_0", "outputs on the agents' own data; at the start; targets"),
@@ -38,13 +42,15 @@ NOTATION = (  # a letter's LaTeX, the pattern by which it is found in the text, 
     (r"c", r"\bc\b", "block-diagonal factors of the agents' gradients"),
     (r"\Psi_0", "Psi_0", "curvature of the loss"),
     (r"g_q,\ g", "g(", "gradient of the loss of agent $q$; of all agents, stacked"),
+    (r"s,\ s_0", "s_0", "state: all blocks of the rule, stacked; at the start"),
+    (r"M,\ b", r"M\\,s", "matrix and constant of the iteration, $s^{+} = M\\,s + b$"),
+    (r"A,\ u", r"A\\,s", "matrix and constant input of the flow, $\\dot{s} = A\\,s + u$"),
+    (r"x,\ u_x", "u_x", "state counted from where the parameters start; its constant input"),
+    (r"B,\ C", r"C\\,x", "from residuals to the input of $x$; from $x$ to the outputs"),
+    (r"k,\ t", "s(t)", "number of updates; time, counted in updates"),
 )
 
 
-SPECIAL = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "²": r"\textsuperscript{2}",
-    "–": "--", "—": "---", "−": "$-$", "’": "'", **{c: f"\\{c}" for c in "&%$#_{}"},
-}  # fmt: skip
 FAR = 0x180  # beyond Latin letters pdflatex knows no character by itself
 
 
@@ -76,11 +82,14 @@ def references(rule: Rule) -> list[str]:
 
 def escaped(plain: str) -> str:
     """Text with the characters that LaTeX takes for commands made harmless, and without those that it cannot print."""
-    decomposed = re.sub(r"(.)\u0303", r"\1~", unicodedata.normalize("NFC", plain))
-    return "".join(SPECIAL.get(c) or (c if ord(c) < FAR else _nearest(c)) for c in decomposed)
+    composed = re.sub(r"(.)\u0303", r"\1~", unicodedata.normalize("NFC", plain))
+    return "".join(map(_printable, composed))
 
 
-def _nearest(character: str) -> str:
+def _printable(character: str) -> str:
+    mapped = latex_text(character)
+    if mapped != character or ord(character) < FAR:
+        return mapped
     return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode() or "?"
 
 

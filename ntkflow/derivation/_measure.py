@@ -40,7 +40,7 @@ class _Measurement:
 
     def let(self, name: sympy.Symbol) -> Exact:
         """A named intermediate."""
-        return stack(self.specimen.each(name, self.specimen.state))
+        return stack(self.specimen.known[name])
 
     def flow(self, block: sympy.Symbol) -> Exact:
         """What one update adds."""

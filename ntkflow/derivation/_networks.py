@@ -1,8 +1,8 @@
 """Small explicit networks in exact arithmetic, whose derivatives SymPy takes: nothing here knows the derivation.
 
-Three agents with two parameters θ = (a, b) and two samples each, one output or, where the loss counts them, five:
-f_m(x; θ) = b σ(a x)/m + m a with σ(z) = z + z².  Polynomials keep every derivative rational; the numbers of agents,
-samples and outputs differ, so that none can be mistaken for another.
+Three agents with two parameters θ = (a, b), two samples and five outputs each: f_m(x; θ) = b σ(a x)/m + m a with
+σ(z) = z + z².  Polynomials keep every derivative rational; the numbers of agents, samples and outputs
+differ, and none is one, so that none can be mistaken for another or left out unseen.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ import sympy
 from ._arrays import Exact
 from ._evaluate import fraction
 
-AGENTS, SAMPLES, PARAMETERS = 3, 2, 2
-OUTPUTS = {"torch_mse": 5}  # of a network; one, where the loss does not count them
+AGENTS, SAMPLES, OUTPUTS, PARAMETERS = 3, 2, 5, 2
 WEIGHTS = {  # of a squared residual in the loss of one agent: the definitions, halved by ½‖r‖²
     "per_agent": Fraction(1, SAMPLES),
     "global": Fraction(1, AGENTS * SAMPLES),
     "sum": Fraction(1),
-    "torch_mse": Fraction(2, SAMPLES * OUTPUTS["torch_mse"]),
+    "torch_mse": Fraction(2, SAMPLES * OUTPUTS),
 }
 UNEQUAL = (Fraction(1, 2), Fraction(3), Fraction(2, 5))  # factors c_q that no single number replaces
 a, b = PARAMETER_LETTERS = sympy.symbols("a b")
-TARGET_LETTERS = sympy.symbols(f"y:{SAMPLES * OUTPUTS['torch_mse']}")
+TARGET_LETTERS = sympy.symbols(f"y:{SAMPLES * OUTPUTS}")
 Terms = tuple[tuple[Any, tuple[tuple[int, int], ...]], ...]
 
 
@@ -79,11 +78,10 @@ def networks(normalization: str | None, together: bool, linear: bool) -> Network
         return linearized(networks(normalization, together, False))
     draw = _fractions()
     inputs = [[next(draw) for _ in range(SAMPLES)] for _ in range(AGENTS)]
-    n_outputs = OUTPUTS.get(normalization or "", 1)
-    targets = tuple(tuple(next(draw) for _ in range(SAMPLES * n_outputs)) for _ in range(AGENTS))
+    targets = tuple(tuple(next(draw) for _ in range(SAMPLES * OUTPUTS)) for _ in range(AGENTS))
     places = tuple(tuple(next(draw) for _ in range(PARAMETERS)) for _ in range(AGENTS))
     weights = UNEQUAL if normalization is None else (WEIGHTS[normalization],) * AGENTS
-    outputs = tuple(tuple(_network(x, m) for x in row for m in range(1, n_outputs + 1)) for row in inputs)
+    outputs = tuple(tuple(_network(x, m) for x in row for m in range(1, OUTPUTS + 1)) for row in inputs)
     return Networks(outputs, targets, weights, places[:1] * AGENTS if together else places)
 
 
@@ -110,7 +108,7 @@ def _tangent(output: sympy.Poly, place: tuple[Fraction, ...]) -> sympy.Poly:
 def _loss(outputs: tuple[sympy.Poly, ...], weight: Fraction, by: sympy.Symbol | None = None) -> Terms:
     """The loss of one agent, or its derivative, as a polynomial in parameters and targets."""
     letters = (*PARAMETER_LETTERS, *TARGET_LETTERS)
-    missed = [sympy.Poly(o.as_expr() - y, *letters) for o, y in zip(outputs, TARGET_LETTERS, strict=False)]
+    missed = [sympy.Poly(o.as_expr() - y, *letters) for o, y in zip(outputs, TARGET_LETTERS, strict=True)]
     loss = sum((m**2 for m in missed), sympy.Poly(0, *letters)) * (sympy.Rational(weight) / 2)
     return _terms(loss.diff(by) if by else loss)
 

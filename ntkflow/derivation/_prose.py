@@ -64,7 +64,7 @@ PROSE = {
     "deviation": Prose(
         "The deviation from the start",
         r"Count the parameters from where they start: $x$ has $\vartheta - \vartheta_0${more}. Then "
-        r"$\dot{{x}} = A\,x + u_x$; the residuals enter through $B$, the outputs are $f_0 + C\,x$.",
+        r"$\dot{{x}} = A\,x + u_x$; {driven}, the outputs are $f_0 + C\,x$.",
         "the first update of the linearised networks, its response to single residuals, and the response of their "
         "outputs to the state",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -12,14 +12,17 @@ import numpy as np
 import sympy
 
 from ..algorithms import Rule
+from ..errors import RuleError, refuse
 from ..notation import W, average, eta, gradient, theta, theta0
 from . import letters
 from ._arrays import Exact, column, diagonal, identity, parts, stack
 from ._evaluate import evaluate, fraction
 from ._networks import AGENTS, PARAMETERS, SAMPLES, Networks, mixing, networks
 
-State = dict[sympy.Symbol, list[Exact]]  # block -> one column (P, 1) an agent
+State = dict[Any, list[Exact]]  # block, let or gradient -> one column (P, 1) an agent
 STEPS, TIME = 3, Fraction(1, 2)  # where closed forms are compared
+LONG, SHORT = 10**300, 10**6  # a fraction that is folded; the denominator of what it is folded to
+ATTEMPTS = 8  # at finding numbers that a rule can be evaluated at
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +46,13 @@ class Specimen:
 
     @cached_property
     def scalars(self) -> dict[sympy.Symbol, Any]:
-        """Numbers for the step size and the parameters: squares, so that roots of them stay rational."""
-        squares = (sympy.Rational(4 + i, 9 + 2 * i) ** 2 for i in range(len(self.rule.parameters)))
-        return dict(zip([eta, *self.rule.parameters], [sympy.Rational(1, 9), *squares], strict=True))
+        """Numbers for the step size and the parameters at which every coefficient is finite and real."""
+        tried = (_numbers(self.rule, attempt) for attempt in range(ATTEMPTS))
+        found = next((numbers for numbers in tried if _all_finite(self.rule, numbers)), None)
+        if found is None:
+            refuse(f"rule {self.rule.name!r}", "finite real coefficients at its parameters' defaults", "others",
+                   "give parameters defaults inside their range", RuleError)  # fmt: skip
+        return found
 
     @property
     def sides(self) -> dict[str, int]:
@@ -72,39 +79,65 @@ class Specimen:
 
     def update(self, state: State) -> State:
         """The agents' next state."""
-        return {b: self.each(self.rule.update[b], state) for b in self.rule.blocks}
+        known = self.with_lets(state)
+        return {b: self.each(self.rule.update[b], known) for b in self.rule.blocks}
 
-    def each(self, expr: sympy.Expr, state: State) -> list[Exact]:
-        """An expression of the rule, agent by agent."""
-        return [self._agent(expr, state, q) for q in range(AGENTS)]
+    def with_lets(self, state: State) -> State:
+        """The state and the rule's named intermediates, each computed once."""
+        known = dict(state)
+        for name, expr in self.rule.lets.items():
+            known[name] = self.each(expr, known)
+        return known
 
-    def _agent(self, expr: sympy.Expr, state: State, q: int) -> Exact:
+    @cached_property
+    def known(self) -> State:
+        """The state with its lets, a hundred of which would take their time if each were computed anew."""
+        return self.with_lets(self.state)
+
+    def each(self, expr: sympy.Expr, known: State) -> list[Exact]:
+        """An expression of the rule for every agent; ``known`` has its symbols, and remembers its gradients."""
         if expr == 0:
-            return column([0] * PARAMETERS)
-        if isinstance(expr, sympy.Symbol):
-            return state[expr][q] if expr in state else self._agent(self.rule.lets[expr], state, q)
-        if isinstance(expr, gradient):
-            return self.networks.gradient(q, self._agent(expr.args[0], state, q))
+            return [column([0] * PARAMETERS)] * AGENTS
+        if isinstance(expr, gradient) and expr not in known:
+            inside = self.each(expr.args[0], known)
+            known[expr] = self.gradients(inside)
+        if expr in known:
+            return known[expr]
         if isinstance(expr, sympy.Add):
-            return sum(self._agent(term, state, q) for term in expr.args)
+            return _added([self.each(term, known) for term in expr.args])
         *left, inner = expr.args
-        return self._mixed(sympy.Mul(*left), lambda r: self._agent(inner, state, r), q)
+        return self._mixed(sympy.Mul(*left), self.each(inner, known))
 
-    def _mixed(self, operator: sympy.Expr, of: Callable[[int], Exact], q: int) -> Exact:
-        """A polynomial in W applied to what every agent has, as agent q computes it from its neighbours."""
+    def gradients(self, places: list[Exact]) -> list[Exact]:
+        """Every agent's gradient, of networks that are not linear at short places only.
+
+        They multiply the digits of their place by five, a chain of ten of them by ten million.  A rule's equations hold
+        for any gradient, so that they also hold for one that folds long places first, always by the same map.
+        """
+        long = not self.linear and (not self.rational or any(_is_long(x) for place in places for x in place[:, 0]))
+        taken = [column(map(_folded, place[:, 0])) for place in places] if long else places
+        return [self.networks.gradient(q, taken[q]) for q in range(AGENTS)]
+
+    @cached_property
+    def rational(self) -> bool:
+        """Whether no coefficient is rounded, so that numbers that ought to be equal have the same digits."""
+        return all(c.is_Rational for c in _coefficients(self.rule, self.scalars))
+
+    def _mixed(self, operator: sympy.Expr, rows: list[Exact]) -> list[Exact]:
+        """A polynomial in W applied to what every agent has, sums over neighbours written out."""
         if operator == W:
-            return sum(mixing()[q, r] * of(r) for r in range(AGENTS))
+            return [sum(mixing()[q, r] * rows[r] for r in range(AGENTS)) for q in range(AGENTS)]
         if operator == average:
-            return sum(of(r) for r in range(AGENTS)) / Fraction(AGENTS)
+            return [sum(rows) / Fraction(AGENTS)] * AGENTS
         if operator.is_commutative:
-            return fraction(operator.subs(self.scalars)) * of(q)
+            number = fraction(operator.subs(self.scalars))
+            return [number * row for row in rows]
         if isinstance(operator, sympy.Add):
-            return sum(self._mixed(term, of, q) for term in operator.args)
-        if isinstance(operator, sympy.Pow):
-            first, rest = operator.base, operator.base ** (operator.exp - 1)
-        else:
-            first, rest = operator.as_two_terms()
-        return self._mixed(first, lambda r: self._mixed(rest, of, r), q)
+            return _added([self._mixed(term, rows) for term in operator.args])
+        factors = [operator.base] * int(operator.exp) if isinstance(operator, sympy.Pow) else list(operator.args)
+        for factor in reversed(factors):
+            rows = self._mixed(factor, rows)
+        return rows
 
     # ---------------------------------------------------------------------------------- the rule, in matrices
 
@@ -115,13 +148,12 @@ class Specimen:
     @cached_property
     def _values(self) -> dict[Any, Any]:
         """What every letter stands for."""
-        lets = {name: stack(self.each(name, self.state)) for name in self.rule.lets}
         return {
-            **self.scalars, **self._sizes, **self._network, **lets,
+            **self.scalars, **self._sizes, **self._network,
             W: np.kron(mixing(), identity(PARAMETERS)),
             average: np.kron(np.full((AGENTS, AGENTS), Fraction(1, AGENTS)), identity(PARAMETERS)),
-            gradient: lambda x: stack([self.networks.gradient(q, part) for q, part in enumerate(parts(x, AGENTS))]),
-            theta0: stack(self.origin), **{b: stack(rows) for b, rows in self.state.items()},
+            gradient: lambda x: stack(self.gradients(parts(x, AGENTS))),
+            theta0: stack(self.origin), **{b: stack(rows) for b, rows in self.known.items()},
         }  # fmt: skip
 
     @property
@@ -144,3 +176,34 @@ class Specimen:
             letters.f: f, letters.f0: f0, letters.Y: y, letters.e0: f0 - y,
             letters.square: (f - y).T @ (f - y), letters.weighted_square: (f - y).T @ factors @ (f - y),
         }  # fmt: skip
+
+
+def _added(terms: list[list[Exact]]) -> list[Exact]:
+    return [sum(rows) for rows in zip(*terms, strict=True)]
+
+
+def _is_long(number: Fraction) -> bool:
+    return max(abs(number.numerator), number.denominator) > LONG
+
+
+def _folded(number: Fraction) -> Fraction:
+    """A short number between -1/2 and 1/2 that depends on the given one alone."""
+    return Fraction(round((number - round(number)) * SHORT), SHORT)
+
+
+def _numbers(rule: Rule, attempt: int) -> dict[sympy.Symbol, Any]:
+    """The defaults where they are telling, other fractions where they are not: 0 and 1 would hide a mistake."""
+    numbers = {eta: sympy.Rational(2, 7 + 4 * attempt)}
+    for i, (symbol, default) in enumerate(rule.parameters.items()):
+        telling = default not in (None, 0, 1)
+        numbers[symbol] = sympy.Rational(str(default)) if telling else sympy.Rational(4 + i, 9 + 2 * i + 3 * attempt)
+    return numbers
+
+
+def _all_finite(rule: Rule, numbers: dict[sympy.Symbol, Any]) -> bool:
+    return all(value.is_finite and value.is_real for value in _coefficients(rule, numbers))
+
+
+def _coefficients(rule: Rule, numbers: dict[sympy.Symbol, Any]) -> Iterator[sympy.Expr]:
+    forms = [*rule.words.values(), *rule.start_words.values()]
+    return (c.subs(numbers) for form in forms for operator in form.values() for c in operator.values())

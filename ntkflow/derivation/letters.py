@@ -33,9 +33,9 @@ def _stack(name: str, tex: str, plain: str = "", curvature: float = 0.0) -> Lett
 
 # stacked over the agents: outputs and targets, at the parameters ϑ or, with a 0, at the start
 f, f0 = _stack("f", r"f(\vartheta)", "f(theta)"), _stack("f0", "f_0")
-Y, e0 = _stack("Y", r"\mathbf{y}", "y"), _stack("e0", "e_0")
-square = _stack("square", r"\lVert f(\vartheta) - \mathbf{y} \rVert^{2}", "|f(theta) - y|^2")
-weighted_square = _stack("weighted_square", r"\lVert f(\vartheta) - \mathbf{y} \rVert_{c}^{2}", "|f(theta) - y|_c^2")
+Y, e0 = _stack("Y", r"\mathbf{y}"), _stack("e0", "e_0")
+square = _stack("square", r"\lVert f(\vartheta) - \mathbf{y} \rVert^{2}", "|f(theta) - Y|^2")
+weighted_square = _stack("weighted_square", r"\lVert f(\vartheta) - \mathbf{y} \rVert_{c}^{2}", "|f(theta) - Y|_c^2")
 
 # Jacobians, their transposes, the curvature of the loss, the factors of the gradient
 J, JT = _stack("J", "J_0", "J", 0.5), _stack("JT", r"J_0^{\top}", "J^T", 0.5)
@@ -46,7 +46,8 @@ Psi, c = _stack("Psi", r"\Psi_0", "Psi", 1.0), _stack("c", "c")
 M, A, b, u, s0 = (_stack(name, tex) for name, tex in [("M", "M"), ("A", "A"), ("b", "b"), ("u", "u"), ("s0", "s_0")])
 
 # agents, samples and outputs of each
-Q, D, n_outputs = (Letter(name, integer=True, positive=True) for name in ("Q", "D", "M"))
+Q, D = (Letter(name, integer=True, positive=True) for name in ("Q", "D"))
+n_outputs = Letter("n_out", r"n_{\mathrm{out}}", integer=True, positive=True)  # the papers' M is the iteration's matrix
 
 # numbers of steps, time, and what is summed and integrated over
 k, j = (Letter(name, integer=True, nonnegative=True) for name in ("k", "j"))
