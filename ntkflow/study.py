@@ -28,6 +28,7 @@ from .models import Model
 from .results import Trajectory
 from .systems import LinearSystem, settled
 from .training import Network, train
+from .trust import Trust, trust
 
 
 class Study(ReadOnly):
@@ -239,6 +240,47 @@ class Study(ReadOnly):
         if times is None:
             times = range(require_count("steps", steps, 0) + 1)
         return self.system.flow(times, method) if flow else self.system.iterate(times, method)
+
+    def trust(
+        self, steps: int | None = None, times: Any = None, *, flow: bool = False, tolerance: float = 0.01
+    ) -> Trust:
+        r"""How long the prediction can be trusted, without training: the trust horizon of T14.
+
+        The departure δ_q(t) = ‖f(θ_q(0) + x_q(t)) − f₀ − J_q x_q(t)‖ on the predicted path x, by forward passes only.
+
+        Parameters
+        ----------
+        steps, times, flow
+            As for `predict`; times finite and in increasing order.
+        tolerance : float
+            Of the departure, relative to how far the predicted outputs have moved so far.
+
+        Returns
+        -------
+        Trust
+            With the departure at every time and the ``horizon``, the first of the times at which it is too large.
+
+        Raises
+        ------
+        InputError
+            Times that do not fit, a tolerance that is not positive.
+
+        Notes
+        -----
+        A small departure is necessary for a good prediction, not a bound on its error: the training leaves the
+        predicted path as well. T14 (b) turns it into a bound where Lipschitz constants are known.
+        Cost: a forward pass of every agent a time.  References: theory T14.
+
+        Examples
+        --------
+        >>> import ntkflow as nf
+        >>> data, model = nf.datasets.half_moons(4, 10), nf.models.MLP([2, 256, 1])
+        >>> W = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
+        >>> study = nf.Study(W, model, model.init(seed=0), data, "dgd", step_size=0.01, normalization="sum")
+        >>> study.trust(times=[10, 100, 1000], tolerance=0.01).horizon
+        1000.0
+        """
+        return trust(self.network, self.predict(steps, times, flow=flow), tolerance)
 
     def train(self, steps: int, progress: Callable[[int], None] | None = None) -> Trajectory:
         """The real training at k = 0 … ``steps``, by the same rule expression.

@@ -16,7 +16,7 @@ FLOORS = [
     ["errors", "printing", "structure", "_rowspace"],
     ["results", "normalization", "graphs", "datasets", "models", "algorithms", "_files", "_tables"],
     ["_audit", "linearize", "training", "derivation"],
-    ["weights", "operator"],
+    ["weights", "operator", "trust"],
     ["propagators", "reports"],
     ["bounds", "analysis"],
     ["interop"],
