@@ -17,6 +17,7 @@ from ._question import Drive, Times, UnconvergedError, overflow_to_inf, rounding
 
 LARGEST = 160  # vectors
 CHECK_EVERY = 8
+ROOM = 40  # vectors to begin with
 FAR = 1e4  # iterations; beyond it the defect's integral is no longer negligible in this many vectors
 
 
@@ -49,61 +50,87 @@ class Krylov:
         w, size, xp = drive.w, drive.size, namespace(drive.w)
         if size == 0.0:
             return zeros((times.count, *w.shape), w), zeros((times.count,), w)
-        basis, columns = [xp.reshape(w, (-1,)) / size], []  # type: tuple[list[Array], list[Array]]
-        defect = self._grown(basis, columns, size, times)
-        y, H = _small(columns, size, times)
-        states = xp.reshape(y @ xp.stack(basis[: len(columns)], axis=0), (times.count, *w.shape))
+        space = _Space(self.operator, xp.reshape(w, (-1,)) / size)
+        defect = _grown(space, size, times)
+        y = _small(space.H, size, times)
+        states = xp.reshape(y @ space.V[: space.m, :], (times.count, *w.shape))
         sizes = [norm(y[i, :]) for i in range(times.count)]
-        error = rounding(times, sizes, list(times.values), norm(H) / len(columns) ** 0.5, drive, 2.0 * eps(w))
+        error = rounding(times, sizes, list(times.values), norm(space.H) / space.m**0.5, drive, 2.0 * eps(w))
         share = defect / (times.horizon or 1.0)
         return overflow_to_inf(states), like(error, w) + share * like(times.values, w)
 
-    def _grown(self, basis: list[Array], columns: list[Array], size: float, times: Times) -> float:
-        """Grow the space until the defect is negligible; the defect."""
-        last = times.horizon
-        probe = Times(tuple(sorted({float(int(last / 8)), float(int(last / 2)), last})), times.flow)
-        while True:
-            remainder = self._extend(basis, columns)
-            if remainder == 0.0:
-                return 0.0
-            full = len(columns) == LARGEST
-            if full or len(columns) % CHECK_EVERY == 0:
-                y, _ = _small(columns, size, probe)
-                defect, largest = _defect(y, remainder, probe), float(namespace(y).linalg.vector_norm(y[-1, :]))
-                if not math.isfinite(largest):
-                    raise UnconvergedError("the trajectory overflows")
-                if defect <= 10 * eps(y) * largest:
-                    return defect
-                if full:
-                    raise UnconvergedError(
-                        f"{LARGEST} Krylov vectors leave a relative defect of {defect / largest:.1g}"
-                    )
 
-    def _extend(self, basis: list[Array], columns: list[Array]) -> float:
-        """One more column of H and vector of V; the size of what remains (0 when the space is invariant)."""
-        xp, last = namespace(basis[-1]), basis[-1]
-        image = xp.reshape(self.operator.apply(xp.reshape(last, self.operator.shape)), (-1,))
-        scale, V = norm(image), xp.stack(basis, axis=0)
-        column = zeros((V.shape[0],), V)
+class _Space:
+    """An orthonormal basis, one vector a row, and the map on it; both grow in place."""
+
+    def __init__(self, operator: Balanced, first: Array) -> None:
+        self.operator, self.m = operator, 0
+        self._rows, self._columns = zeros((ROOM + 1, first.shape[0]), first), zeros((ROOM + 1, ROOM + 1), first)
+        self._rows[0, :] = first
+
+    @property
+    def V(self) -> Array:
+        """(m + 1, N), the last row what comes next."""
+        return self._rows[: self.m + 1, :]
+
+    @property
+    def H(self) -> Array:
+        """(m, m)."""
+        return self._columns[: self.m, : self.m]
+
+    def extend(self) -> float:
+        """One more vector; the size of what remains of its image (0 when the space is invariant)."""
+        V, xp = self.V, namespace(self._rows)
+        image = xp.reshape(self.operator.apply(xp.reshape(V[-1, :], self.operator.shape)), (-1,))
+        scale, column = norm(image), zeros((V.shape[0],), V)
         for _ in range(2):
             part = V @ image
             image, column = image - part @ V, column + part
         remainder = norm(image)
         if remainder <= 100 * eps(image) * max(scale, norm(column)):
             remainder = 0.0
-        columns.append(xp.concat([column, like([remainder], V)]))
+        self._make_room()
+        self._columns[: self.m + 1, self.m] = column
+        self._columns[self.m + 1, self.m] = remainder
+        self.m += 1
         if remainder:
-            basis.append(image / remainder)
+            self._rows[self.m, :] = image / remainder
         return remainder
 
+    def _make_room(self) -> None:
+        """Twice as much of it, when the next vector has none."""
+        xp, held = namespace(self._rows), self._rows.shape[0]
+        if self.m + 2 > held:
+            self._rows = xp.concat([self._rows, xp.zeros_like(self._rows)], axis=0)
+            wider = xp.concat([self._columns, xp.zeros_like(self._columns)], axis=1)
+            self._columns = xp.concat([wider, xp.zeros_like(wider)], axis=0)
 
-def _small(columns: list[Array], size: float, times: Times) -> tuple[Array, Array]:
-    """g_t(H) size·e₁ at all times, (T, m), and H."""
-    xp, m = namespace(columns[0]), len(columns)
-    padded = [xp.concat([c[: min(m, c.shape[0])], zeros((max(m - c.shape[0], 0),), c)]) for c in columns]
-    H = xp.stack(padded, axis=1)
-    first = size * xp.astype(xp.arange(m, device=H.device) == 0, H.dtype)
-    return xp.stack(propagated(H, first, times), axis=0), H
+
+def _grown(space: _Space, size: float, times: Times) -> float:
+    """Grow the space until the defect is negligible; the defect."""
+    last = times.horizon
+    probe = Times(tuple(sorted({float(int(last / 8)), float(int(last / 2)), last})), times.flow)
+    while True:
+        remainder = space.extend()
+        if remainder == 0.0:
+            return 0.0
+        full = space.m == LARGEST
+        if full or space.m % CHECK_EVERY == 0:
+            y = _small(space.H, size, probe)
+            defect, largest = _defect(y, remainder, probe), float(namespace(y).linalg.vector_norm(y[-1, :]))
+            if not math.isfinite(largest):
+                raise UnconvergedError("the trajectory overflows")
+            if defect <= 10 * eps(y) * largest:
+                return defect
+            if full:
+                raise UnconvergedError(f"{LARGEST} Krylov vectors leave a relative defect of {defect / largest:.1g}")
+
+
+def _small(H: Array, size: float, times: Times) -> Array:
+    """g_t(H) size·e₁ at all times, (T, m)."""
+    xp = namespace(H)
+    first = size * xp.astype(xp.arange(H.shape[0], device=H.device) == 0, H.dtype)
+    return xp.stack(propagated(H, first, times), axis=0)
 
 
 def _defect(y: Array, remainder: float, times: Times) -> float:
