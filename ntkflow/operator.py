@@ -15,9 +15,26 @@ import sympy
 from ._array import Array, namespace
 from .algorithms._program import Program
 from .algorithms._rule import Rule
+from .errors import require
 from .linearize import LinearizedModel
 from .notation import eta, g0, theta, theta0
 from .structure import Factored, Parts, Words, factored
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMap:
+    """A linear map that is applied and never formed: ``A @ x`` or ``A(x)``."""
+
+    apply: Callable[[Array], Array]
+    domain: tuple[int, ...]
+    codomain: tuple[int, ...]
+
+    def __call__(self, x: Array) -> Array:
+        require(tuple(x.shape) == self.domain, "operand", f"shape {self.domain}", f"shape {tuple(x.shape)}")
+        return self.apply(x)
+
+    def __matmul__(self, x: Array) -> Array:
+        return self(x)
 
 
 @dataclass(frozen=True, eq=False)

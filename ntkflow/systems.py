@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sized
-from dataclasses import dataclass
+from collections.abc import Iterable, Sized
 from functools import cached_property
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,8 @@ from .algorithms import Rule, get
 from .errors import MixingError, ReadOnly, refuse, require, require_memory, require_number
 from .linearize import LinearizedModel
 from .normalization import gradient_scale
-from .operator import StateOperator
-from .propagators import Times, solve
+from .operator import LinearMap, StateOperator
+from .propagators import Explanation, Times, choices, solve
 from .results import Trajectory
 from .weights import MixingAudit, audit, require_mixing
 
@@ -28,22 +27,6 @@ if TYPE_CHECKING:
     from .interop.matrices import MatrixSystem
 
 DENSE_LIMIT = 20_000  # states; beyond it A alone would take more than 3 GB
-
-
-@dataclass(frozen=True, eq=False)
-class LinearMap:
-    """A linear map that is applied and never formed: ``A @ x`` or ``A(x)``."""
-
-    apply: Callable[[Array], Array]
-    domain: tuple[int, ...]
-    codomain: tuple[int, ...]
-
-    def __call__(self, x: Array) -> Array:
-        require(tuple(x.shape) == self.domain, "operand", f"shape {self.domain}", f"shape {tuple(x.shape)}")
-        return self.apply(x)
-
-    def __matmul__(self, x: Array) -> Array:
-        return self(x)
 
 
 class LinearSystem(ReadOnly):
@@ -239,6 +222,31 @@ class LinearSystem(ReadOnly):
         whole = all(math.isinf(k) or k == int(k) for k in counts)
         require(whole, "steps", "whole numbers", counts, "use flow(times) for times in between")
         return self._trajectory(Times(counts, False), method)
+
+    def explain(self, times: Any, *, flow: bool = False) -> Explanation:
+        """Which engine ``method="auto"`` takes for these times, what each would cost, and what each needs.
+
+        Parameters
+        ----------
+        times : float or (T,)
+            As for `flow` or `iterate`.
+        flow : bool
+            The gradient flow instead of the iteration.
+
+        Returns
+        -------
+        Explanation
+
+        Examples
+        --------
+        >>> import numpy as np, ntkflow as nf
+        >>> lin = nf.LinearizedModel.from_jacobian(np.ones((2, 1, 3)), np.ones((2, 1)))
+        >>> system = nf.LinearSystem("dgd", np.full((2, 2), 0.5), lin, step_size=0.1)
+        >>> system.explain(np.inf).chosen
+        'spectral'
+        """
+        asked = bounds.grid(self.compact, Times(_times("times", times), flow))
+        return choices(self.compact, self.compact.drive, asked)
 
     def dense(self) -> tuple[Array, Array, Array, Array]:
         """The state-space matrices (A, B, C, D) as plain arrays; small systems only.

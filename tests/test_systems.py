@@ -338,6 +338,22 @@ def test_a_method_that_cannot_is_refused(name, times, method):
         small(name).iterate(times, method)
 
 
+@every_rule
+@every_mode
+@pytest.mark.parametrize("times", [[0, 3], [7e3], [2e4], [1e6], [math.inf]], ids=str)
+def test_explained_is_what_is_done(name, flow, times):
+    system = small(name, step_size=0.01)
+    told = system.explain(times, flow=flow)
+    accepted = {choice.engine for choice in told.choices if choice.accepted}
+    assert told.chosen == min(told.choices, key=lambda c: (not c.accepted, c.seconds)).engine
+    assert str(told).splitlines()[2].startswith(told.chosen)
+    for method in ENGINES:
+        if method not in accepted:
+            with pytest.raises(InputError, match="no engine accepts"):
+                (system.flow if flow else system.iterate)(times, method)
+    assert (system.flow if flow else system.iterate)(times).method in accepted
+
+
 def test_dense_has_a_limit():
     model = nf.LinearizedModel.from_jacobian(np.ones((2, 1, 10_001)), np.ones((2, 1)))
     system = nf.LinearSystem("dgd", np.full((2, 2), 0.5), model, 0.1)

@@ -27,6 +27,7 @@ class Dense:
     operator: Balanced
 
     name = "dense"
+    needs = "nothing"
 
     @staticmethod
     def accepts(operator: Balanced, times: Times) -> bool:

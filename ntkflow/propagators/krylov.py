@@ -28,6 +28,7 @@ class Krylov:
     operator: Balanced
 
     name = "krylov"
+    needs = f"times up to {FAR:,.0f}"
 
     @staticmethod
     def accepts(operator: Balanced, times: Times) -> bool:

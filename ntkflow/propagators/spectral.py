@@ -32,6 +32,7 @@ class Spectral:
     shape: tuple[int, ...]
 
     name = "spectral"
+    needs = "a rule of one block whose map has a symmetric factor, and a symmetric W"
 
     @staticmethod
     def accepts(operator: Balanced, times: Times) -> bool:

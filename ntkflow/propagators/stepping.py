@@ -29,6 +29,7 @@ class Stepping:
     operator: Balanced
 
     name = "stepping"
+    needs = f"times up to about {LONGEST:,}"
 
     @staticmethod
     def accepts(operator: Balanced, times: Times) -> bool:
