@@ -62,6 +62,13 @@ def all_finite(array: Array) -> bool:
     return bool(xp.all(xp.isfinite(array)))
 
 
+def finite_slices(array: Array) -> Array:
+    """Whether each ``array[i, ...]`` holds no NaN or infinity, without a mask as large as the array."""
+    xp = namespace(array)
+    flat = xp.reshape(array, (array.shape[0], -1))
+    return xp.isfinite(xp.max(flat, axis=1)) & xp.isfinite(xp.min(flat, axis=1))
+
+
 def eps(array: Array) -> float:
     """The machine epsilon of the array's dtype."""
     return float(namespace(array).finfo(array.dtype).eps)

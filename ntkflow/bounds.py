@@ -19,6 +19,7 @@ from .linearize import LinearizedModel
 from .operator import StateOperator
 from .propagators import Times, solve
 
+HELD = 2**18  # numbers in the states that are looked at together
 GRID = 48  # points a logarithmic grid adds, so that one late time is bounded as well as many
 
 
@@ -59,10 +60,13 @@ def _integrated(operator: StateOperator, states: Array, times: Times) -> list[fl
     bounds integrates to Δ (‖ρ_a‖ + ‖ρ_b‖)/2 + L v Δ²/2, for the sum over iterations likewise (theory 12).
     """
     xp, model = namespace(states), operator.model
-    rho = operator.scale[None, :, None] * model.residual_at(_gradient_points(operator, states))
-    velocity = operator.apply(xp.permute_dims(states, (1, 2, 3, 0))) + operator.input[..., None]
-    sizes = _floats(xp.linalg.vector_norm(rho, axis=(1, 2)))
-    speeds = _floats(xp.linalg.vector_norm(velocity, axis=(0, 1, 2)))
+    sizes, speeds, step = [], [], max(1, HELD // operator.size)
+    for first in range(0, states.shape[0], step):
+        some = states[first : min(first + step, states.shape[0]), ...]
+        rho = operator.scale[None, :, None] * model.residual_at(_gradient_points(operator, some))
+        velocity = operator.apply(xp.permute_dims(some, (1, 2, 3, 0))) + operator.input[..., None]
+        sizes += _floats(xp.linalg.vector_norm(rho, axis=(1, 2)))
+        speeds += _floats(xp.linalg.vector_norm(velocity, axis=(0, 1, 2)))
     lipschitz = (float(xp.max(operator.scale)) * operator.top) ** 0.5
     total, sums = 0.0, [0.0]
     for i, (a, b) in enumerate(itertools.pairwise(times.values)):

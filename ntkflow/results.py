@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Protocol
 
-from ._array import Array, namespace, overflow_allowed, to_numpy
+from ._array import Array, finite_slices, namespace, overflow_allowed, to_numpy
 from .errors import refuse, require_choice
 
 if TYPE_CHECKING:
@@ -197,6 +197,5 @@ class Trajectory:
     def _or_inf(self, values: Array) -> Array:
         """Inf wherever the state overflowed (inf − inf would be NaN) or the value itself did."""
         xp = namespace(values)
-        good = xp.all(xp.isfinite(xp.reshape(self.states, (self.states.shape[0], -1))), axis=1)
-        good = xp.reshape(good, (-1, *[1] * (values.ndim - 1)))
+        good = xp.reshape(finite_slices(self.states), (-1, *[1] * (values.ndim - 1)))
         return xp.where(good & ~xp.isnan(values), values, xp.full_like(values, math.inf))

@@ -9,7 +9,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from . import bounds
-from ._array import Array, eps, eye, like, namespace, overflow_allowed, zeros
+from ._array import Array, eps, eye, finite_slices, like, namespace, overflow_allowed, zeros
 from .algorithms import Rule, get
 from .errors import MixingError, ReadOnly, refuse, require, require_memory, require_number
 from .linearize import LinearizedModel
@@ -307,22 +307,23 @@ class LinearSystem(ReadOnly):
         require_memory("times", times.count * operator.size, "ask for fewer times")
         asked = bounds.grid(operator, times)
         moved, rounding, engine = solve(operator, operator.drive, asked, method)
-        states = moved + (operator.start - operator.origin)[None, ...]
+        states = moved if operator.shape[0] == 1 else moved + (operator.start - operator.origin)[None, ...]
         left_out, kind = bounds.left_out(operator, states, asked)
-        known = xp.all(xp.isfinite(xp.reshape(states, (asked.count, -1))), axis=1)
-        bound = xp.where(known, like(left_out, states) + rounding, xp.full_like(rounding, math.inf))
-        place = {t: i for i, t in enumerate(asked.values)}
-        picked = xp.asarray([place[t] for t in times.values], device=states.device)
+        bound = xp.where(finite_slices(states), like(left_out, states) + rounding, xp.full_like(rounding, math.inf))
+        if asked.values != times.values:
+            place = {t: i for i, t in enumerate(asked.values)}
+            order = xp.asarray([place[t] for t in times.values], device=states.device)
+            states, bound = xp.take(states, order, axis=0), xp.take(bound, order, axis=0)
         mode = "flow" if times.flow else "iteration"
         return Trajectory(
             times=like(times.values, states),
-            states=xp.take(states, picked, axis=0),
+            states=states,
             blocks=tuple(str(b) for b in self.rule.blocks),
             landscape=operator.model,
             method=engine,
             mode=mode,
             label=f"{self.rule.name} ({mode})",
-            error_bound=xp.take(bound, picked, axis=0),
+            error_bound=bound,
             bound_kind=kind,
         )
 

@@ -208,3 +208,9 @@ def test_a_decomposition_that_does_not_converge_is_taken_of_the_transpose(monkey
     assert asked == [shape, shape[::-1]]
     assert np.linalg.norm((U * s) @ Vt - A) <= 20 * EPS * np.linalg.norm(A)
     assert np.linalg.norm(U.T @ U - np.eye(4)) <= 20 * EPS
+
+
+def test_finite_slices(xp):
+    values = np.ones((5, 2, 3))
+    values[1, 0, 1], values[2, 1, 2], values[4, 0, 0] = np.nan, np.inf, -np.inf
+    np.testing.assert_array_equal(to_numpy(_array.finite_slices(xp.asarray(values))), [True, False, False, True, False])

@@ -92,3 +92,21 @@ def test_the_message_does_not_claim_too_much(rule):
     system = nf.LinearSystem(rule, nf.weights.max_degree(nf.graphs.cycle(4)), model, 0.02)
     with pytest.raises(NoLimitError, match="unless nothing drives it"):
         system.iterate(math.inf)
+
+
+BOTH_SIDES = nf.Rule("both_sides", update={theta: W * theta - eta * (gradient(theta) + W * gradient(W * theta)) / 2})
+
+
+@pytest.mark.parametrize("rule", ["dgd", "icdsgd", BOTH_SIDES], ids=str)
+@pytest.mark.parametrize("side", [0.99, 1.01])
+def test_contraction_is_told_in_the_space_of_the_residuals(xp, rule, side):
+    """Where states outnumber residuals I - M is not formed: the verdict is that of the norm of M all the same."""
+    mixing = nf.weights.metropolis_hastings(nf.graphs.path(4))
+    model = linearized(problem(4, n_samples=2, n_parameters=30), xp)
+    low, high = 1e-3, 1.0
+    for _ in range(40):  # the step size at which a difference between trajectories can first grow
+        middle = (low + high) / 2
+        A = np.asarray(nf.LinearSystem(rule, mixing, model.compact, middle, "sum").dense()[0])
+        low, high = (middle, high) if np.linalg.norm(np.eye(len(A)) + A, 2) <= 1 + 1e-12 else (low, middle)
+    system = nf.LinearSystem(rule, mixing, model, side * low, "sum")
+    assert system.compact.factors.contracting == (side < 1)

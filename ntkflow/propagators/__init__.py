@@ -94,7 +94,8 @@ def solve(operator: StateOperator, w: Array, times: Times, method: str = "auto")
     for engine in (ENGINES[name] for name in asked):
         try:
             states, rounding = engine.prepare(balanced, times).apply(times, drive)
-            return states * balanced.units, (1.0 if operator.shape[0] == 1 else SEVERAL) * rounding, engine.name
+            states = states if operator.shape[0] == 1 else states * balanced.units
+            return states, (1.0 if operator.shape[0] == 1 else SEVERAL) * rounding, engine.name
         except UnconvergedError as reason:
             failed = str(reason)
     raise InputError(f"method: expected an engine for this rule and these times, found {method!r} ({failed}); "

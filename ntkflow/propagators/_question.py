@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, namespace, norm
+from .._array import Array, finite_slices, namespace, norm
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,5 +69,7 @@ def rounding(times: Times, sizes: list[float], life: list[float], rate: float, d
 def overflow_to_inf(states: Array) -> Array:
     """States that hold an infinity or NaN become infinite as a whole: inf − inf must not show as NaN."""
     xp = namespace(states)
-    ok = xp.all(xp.isfinite(xp.reshape(states, (states.shape[0], -1))), axis=1)
+    ok = finite_slices(states)
+    if bool(xp.all(ok)):
+        return states
     return xp.where(ok[:, None, None, None], states, xp.full_like(states, math.inf))

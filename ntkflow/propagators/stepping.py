@@ -6,6 +6,7 @@ cancel; then M_θ = I + θA with times t/θ takes its place, θ halved until the
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from ._balanced import Balanced
 from ._question import Drive, Times, UnconvergedError, overflow_to_inf
 
 LONGEST = 50_000  # steps
-CHUNK = 256
+CHUNK, HELD = 256, 2**22  # iterates that are summed at a time, and numbers in them
 BENIGN = 10.0  # largest tolerated ratio of the summed terms to the sum
 SMALLEST = 2e-3  # the most that the iteration is damped
 
@@ -48,52 +49,62 @@ class Stepping:
 
     def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
+        if not times.flow:
+            return self._picked(times, drive)
         theta = 1.0
         while theta > SMALLEST and _steps(times, theta) <= LONGEST:
             states, rounding, benign = self._weighted(times, drive, theta)
-            if benign or not times.flow:
+            if benign:
                 return states, rounding
             theta /= 2.0
         raise UnconvergedError("the terms of the Poisson average cancel")
+
+    def _picked(self, times: Times, drive: Drive) -> tuple[Array, Array]:
+        """The iterates asked for, one after the other; those beyond an overflow are infinite."""
+        w = drive.w
+        states, error = zeros((times.count, *w.shape), w), np.full(times.count, math.inf)
+        places: dict[int, list[int]] = {}
+        for i, t in enumerate(times.values):
+            places.setdefault(int(t), []).append(i)
+        for k, x, size, felt in self._iterates(w, int(_steps(times)), 1.0):
+            for i in places.get(k, ()):
+                states[i, ...] = x
+                error[i] = 8.0 * eps(w) * (size + felt) + drive.relative_noise * size + drive.noise * k
+        for beyond in np.flatnonzero(np.isinf(error)):
+            states[int(beyond), ...] = math.inf
+        return states, like(error, w)
 
     def _weighted(self, times: Times, drive: Drive, theta: float) -> tuple[Array, Array, bool]:
         """Σ_k weight(t, k) x_k over the iterates of M_θ, in chunks; times beyond an overflow are infinite."""
         w, xp = drive.w, namespace(drive.w)
         total = zeros((times.count, self.operator.size), w)
         summed, rounded = np.zeros(times.count), np.zeros(times.count)
-        reached = -1
-        for ks, iterates, sizes, felt in self._chunks(w, int(_steps(times, theta)), theta):
-            weights = _weights(times, ks, theta)
-            total = total + like(weights, w) @ xp.reshape(iterates, (len(ks), self.operator.size))
+        reached, iterates = -1, self._iterates(w, int(_steps(times, theta)), theta)
+        while chunk := list(itertools.islice(iterates, max(1, min(CHUNK, HELD // self.operator.size)))):
+            ks, held, sizes, felt = zip(*chunk, strict=True)
+            weights = _weights(times, np.asarray(ks), theta)
+            total += like(weights, w) @ xp.reshape(xp.stack(held, axis=0), (len(ks), self.operator.size))
             summed, rounded, reached = summed + weights @ sizes, rounded + weights @ felt, ks[-1]
-        needed = np.asarray([_steps(Times((t,), times.flow), theta) for t in times.values])
+        needed = np.asarray([_steps(Times((t,), True), theta) for t in times.values])
         lost = needed > reached
         states = xp.reshape(total, (times.count, *w.shape))
-        sizes = np.asarray([norm(states[i, ...]) for i in range(times.count)])
-        benign = not lost.any() and bool(np.all(summed <= BENIGN * sizes + np.finfo(float).tiny))
+        found = np.asarray([norm(states[i, ...]) for i in range(times.count)])
+        benign = not lost.any() and bool(np.all(summed <= BENIGN * found + np.finfo(float).tiny))
         infinite = like(np.where(lost, math.inf, 0.0), w)
         mean = np.asarray(times.values) / theta
-        error = 8.0 * eps(w) * (summed + rounded) + drive.relative_noise * sizes + drive.noise * mean
+        error = 8.0 * eps(w) * (summed + rounded) + drive.relative_noise * found + drive.noise * mean
         return overflow_to_inf(states + infinite[:, None, None, None]), like(np.where(lost, math.inf, error), w), benign
 
-    def _chunks(self, w: Array, steps: int, theta: float) -> Iterator[tuple[np.ndarray, Array, np.ndarray, np.ndarray]]:
-        """Indices k, iterates, their norms and k times the largest norm so far, until an iterate overflows."""
-        xp, x, top = namespace(w), w * 0.0, 0.0
-        for first in range(0, steps + 1, CHUNK):
-            iterates, sizes = [], []
-            for _ in range(first, min(first + CHUNK, steps + 1)):
-                size = norm(x)
-                if not math.isfinite(size):
-                    break
-                iterates.append(x)
-                sizes.append(size)
-                x = x + theta * (self.operator.apply(x) + w)
-            if not iterates:
+    def _iterates(self, w: Array, steps: int, theta: float) -> Iterator[tuple[int, Array, float, float]]:
+        """Index k, iterate, its norm and k times the largest norm so far, until an iterate overflows."""
+        x, top = w * 0.0, 0.0
+        for k in range(steps + 1):
+            size = norm(x)
+            if not math.isfinite(size):
                 return
-            ks = np.arange(first, first + len(iterates))
-            highest = np.maximum(np.maximum.accumulate(sizes), top)
-            top = highest[-1]
-            yield ks, xp.stack(iterates, axis=0), np.asarray(sizes), ks * highest
+            top = max(top, size)
+            yield k, x, size, k * top
+            x = x + theta * (self.operator.apply(x) + w)
 
 
 def _steps(times: Times, theta: float = 1.0) -> float:
@@ -106,11 +117,8 @@ def _steps(times: Times, theta: float = 1.0) -> float:
 
 
 def _weights(times: Times, ks: np.ndarray, theta: float) -> np.ndarray:
-    """(T, K): which iterate each time picks, or the Poisson probabilities of t/θ."""
-    t = np.asarray(times.values)[:, None]
-    if not times.flow:
-        return (t == ks[None, :]).astype(float)
+    """(T, K): the Poisson probabilities of t/θ."""
     from scipy.special import gammaln, xlogy
 
-    mean = t / theta
+    mean = np.asarray(times.values)[:, None] / theta
     return np.exp(xlogy(ks[None, :], mean) - mean - gammaln(ks + 1.0)[None, :])

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from ._array import Array, eps, like, namespace, namespace_or_none, norm, svd, zeros
-from ._rowspace import row_space
-from .errors import InputError, ShapeError, refuse, require, require_array, require_count, require_number, require_shape
+from .._array import Array, eps, namespace, norm, svd, zeros
+from .._rowspace import row_space
+from ..errors import (
+    ShapeError,
+    require,
+    require_array,
+    require_count,
+    require_number,
+    require_shape,
+)
+from ._blocks import Blocks, Rows
+from ._coordinates import Coordinates
+from ._given import one_namespace, test_points, true_sizes
+from ._kernel import kernel_factor
 
 DEFAULT_TOL = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
-class LinearizedModel:
+class LinearizedModel(Coordinates):
     r"""Every agent's network linearised where it starts: f_q(θ) ≈ f_q(θ_q(0)) + J_q (θ − θ_q(0)).
 
-    Made by `from_jacobian`, `from_kernel` or `compress`; all three give the same type, and nothing
-    after it asks which one it was.  All arrays are of one library, on one device.
+    Made by `from_jacobian`, `from_blocks`, `from_kernel` or `compress`; all give the same type, and
+    nothing after it asks which one it was.  All arrays are of one library, on one device.
 
     Attributes
     ----------
@@ -36,7 +48,9 @@ class LinearizedModel:
     start : (Q, p)
         Where the agents start, relative to a common origin.
     basis : (P, p) or None
-        Orthonormal columns V with θ − θ(0) = V x; None before compression and for kernels.
+        Orthonormal columns V with θ − θ(0) = V x; None before compression, for kernels and for blocks.
+    rows : Rows or None
+        For blocks, V as Jᵀ (U S⁻¹), which a further pass over them applies.
     left_out : float
         A bound on the 2-norm of the part of the stacked Jacobian that compression left out (T12).
     n_parameters : int
@@ -50,21 +64,6 @@ class LinearizedModel:
     test_outputs : (Q, m) or None
         Outputs at those points.
     """
-
-    jacobian: Array = field(repr=False)
-    residual: Array = field(repr=False)
-    n_outputs: int
-    n_samples: Array
-    outputs: Array | None = field(repr=False)
-    start: Array = field(repr=False)
-    basis: Array | None = field(repr=False)
-    left_out: float
-    n_parameters: int
-    liftable: bool
-    absolute: bool
-    compressed: bool
-    test_jacobian: Array | None = field(default=None, repr=False)
-    test_outputs: Array | None = field(default=None, repr=False)
 
     @classmethod
     def from_jacobian(
@@ -111,7 +110,7 @@ class LinearizedModel:
         (4, 3, 10)
         """
         J = require_array("J", J, 3, "pass the Jacobians of all agents as (Q, n, P)")
-        xp = _one_namespace(J=J, residual=residual, outputs=outputs, start=start,
+        xp = one_namespace(J=J, residual=residual, outputs=outputs, start=start,
                             test_jacobian=test_jacobian, test_outputs=test_outputs)  # fmt: skip
         Q, n, P = J.shape
         require(
@@ -124,11 +123,11 @@ class LinearizedModel:
         top = float(xp.max(xp.abs(J)))
         squares = top * top * Q * n * P < float(xp.finfo(J.dtype).max)
         require(squares, "J", "entries whose squares can be summed", f"{top:.3g}", "scale parameters or outputs")
-        sizes, mask = _sizes(n_samples, Q, n, require_count("n_outputs", n_outputs), J)
+        sizes, mask = true_sizes(n_samples, Q, n, require_count("n_outputs", n_outputs), J)
         residual = require_shape("residual", residual, (Q, n))
         if outputs is not None:
             outputs = require_shape("outputs", outputs, (Q, n))
-        test_jacobian, test_outputs = _test_points(xp, test_jacobian, test_outputs, Q, P)
+        test_jacobian, test_outputs = test_points(xp, test_jacobian, test_outputs, Q, P)
         return cls(
             jacobian=J * mask[:, :, None],
             residual=residual * mask,
@@ -191,23 +190,23 @@ class LinearizedModel:
         (2, 3, 2)
         """
         residual = require_array("residual", residual, 2, "pass the residuals as (Q, n)")
-        xp = _one_namespace(K=K, residual=residual, outputs=outputs, test_kernel=test_kernel, test_outputs=test_outputs)
+        xp = one_namespace(K=K, residual=residual, outputs=outputs, test_kernel=test_kernel, test_outputs=test_outputs)
         Q, n = residual.shape
         require(Q >= 1 and n >= 1, "residual", "at least one agent and row", f"shape {(Q, n)}", error=ShapeError)
         K = require_shape("K", K, (Q * n, Q * n), "agents one after the other, rows as in the residual")
         require(norm(K - K.T) <= 100 * eps(K) * norm(K), "K", "a symmetric matrix", f"|K - K.T| = {norm(K - K.T):.3g}")
-        sizes, mask = _sizes(n_samples, Q, n, require_count("n_outputs", n_outputs), K)
+        sizes, mask = true_sizes(n_samples, Q, n, require_count("n_outputs", n_outputs), K)
         flat = xp.reshape(mask, (Q * n,))
-        U, s, left_out = _kernel_factor(xp, K * flat[:, None] * flat[None, :], require_number("tol", tol, 0.0, 1.0))
+        U, s, left_out = kernel_factor(xp, K * flat[:, None] * flat[None, :], require_number("tol", tol, 0.0, 1.0))
         rank = s.shape[0]
         test_jacobian = None
         if test_kernel is not None:
             test_kernel = require_array("test_kernel", test_kernel, 2)
             test_kernel = require_shape("test_kernel", test_kernel, (test_kernel.shape[0], Q * n))
             test_jacobian = ((test_kernel * flat[None, :]) @ U) / xp.where(s > 0, s, xp.ones_like(s))[None, :]
-        test_jacobian, test_outputs = _test_points(xp, test_jacobian, test_outputs, Q, rank)
+        test_jacobian, test_outputs = test_points(xp, test_jacobian, test_outputs, Q, rank)
         return cls(
-            jacobian=xp.reshape(U * s[None, :], (Q, n, rank)),
+            jacobian=xp.reshape(U * s[None, :], (Q, n, rank)) * mask[:, :, None],
             residual=residual * mask,
             n_outputs=n_outputs,
             n_samples=sizes,
@@ -223,6 +222,84 @@ class LinearizedModel:
             test_outputs=test_outputs,
         )
 
+    @classmethod
+    def from_blocks(
+        cls,
+        blocks: Any,
+        residual: Array,
+        n_outputs: int = 1,
+        n_samples: Any = None,
+        outputs: Array | None = None,
+        test_kernel: Array | None = None,
+        test_outputs: Array | None = None,
+        tol: float = DEFAULT_TOL,
+        block_width: int | None = None,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> LinearizedModel:
+        r"""Linearise from Jacobians that come in blocks of columns and are never in memory as a whole.
+
+        One pass forms K = Σ_b J_b J_bᵀ, whose factor gives the compressed Jacobians as in `from_kernel`.  A
+        deviation is V x = Jᵀ (U S⁻¹ x), by a second pass when it is asked for; V is never held.
+
+        Parameters
+        ----------
+        blocks : callable or array-like
+            A function that returns a fresh iterator over arrays (Q, n, width), consecutive columns of J
+            (``yield`` them without keeping them); or an array (Q, n, P) that reads only what is sliced,
+            ``J[:, :, a:b]``, such as numpy.memmap or an h5py dataset.
+        residual, n_outputs, n_samples, outputs
+            As in `from_jacobian`.  The model takes the residual's dtype; the sums are in double precision.
+        test_kernel, test_outputs, tol
+            As in `from_kernel`.
+        block_width : int, optional
+            Columns of an array read at a time; by default as many as 256 MiB hold.
+        progress : callable, optional
+            Called after every block of the first pass as ``progress(parameters done, P or None)``.
+
+        Raises
+        ------
+        ShapeError, InputError
+            Also for a generator in place of a function, no block at all, and a later pass that brings
+            anything else than the first.
+
+        Notes
+        -----
+        Agents start together.  ``left_out`` is the kernel's: singular values below (Qn·eps)^½ of the largest are
+        rounding, in float32 blocks those below Qn·eps.  T12 bounds the lifted deviation with it: that is Jᵀ U g for
+        the streamed J itself, which misses the exact gradients by (I − U Uᵀ) J at most.
+        Cost: (Q n)² P operations a pass.  Peak memory: one block (in float32 also 8,192 columns widened) and about
+        six kernels (Q n, Q n) while they are factorised; nothing grows with P.
+        References: theory T12.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> def blocks():
+        ...     rng = np.random.default_rng(0)
+        ...     for _ in range(10):
+        ...         yield rng.normal(size=(4, 3, 50))
+        >>> lin = LinearizedModel.from_blocks(blocks, np.ones((4, 3)))
+        >>> lin.jacobian.shape, lin.n_parameters, lin.lift(lin.start).shape
+        ((4, 3, 12), 500, (4, 500))
+        >>> [block.shape for block in lin.lift_blocks(lin.start)][:2]
+        [(4, 50), (4, 50)]
+        """
+        residual = require_array("residual", residual, 2, "pass the residuals as (Q, n)")
+        given = {"outputs": outputs, "test_kernel": test_kernel, "test_outputs": test_outputs}
+        xp = one_namespace(residual=residual, **given)
+        Q, n = residual.shape
+        require(Q >= 1 and n >= 1, "residual", "at least one agent and row", f"shape {(Q, n)}", error=ShapeError)
+        true_sizes(n_samples, Q, n, require_count("n_outputs", n_outputs), residual)  # refused before a long pass
+        tol = require_number("tol", tol, 0.0, 1.0)
+        if outputs is not None:
+            require_shape("outputs", outputs, (Q, n))
+        K, found = Blocks.of(blocks, residual, block_width).summed(progress)
+        wide = {name: None if array is None else xp.astype(array, K.dtype) for name, array in given.items()}
+        tol = max(tol, min(1.0, Q * n * found.coarsest))
+        exact = cls.from_kernel(K, xp.astype(residual, K.dtype), n_outputs, n_samples, tol=tol, **wide)
+        rows = Rows(found, exact.jacobian, None)
+        return replace(exact._as(residual.dtype), n_parameters=found.total, liftable=True, rows=rows)
+
     def compress(self, tol: float = DEFAULT_TOL) -> LinearizedModel:
         r"""The same model in an orthonormal basis V of the joint row space, p = rank (T12).
 
@@ -235,11 +312,13 @@ class LinearizedModel:
         Q, n, p = self.jacobian.shape
         V, left_out = row_space(xp.reshape(self.jacobian, (Q * n, p)), tol)
         V = _with_starts(V, self.start)
+        basis = V if self.basis is None else self.basis @ V
         return replace(
             self,
             jacobian=self.jacobian @ V,
             start=self.start @ V,
-            basis=V if self.basis is None else self.basis @ V,
+            basis=None if self.rows is not None else basis,
+            rows=None if self.rows is None else self.rows.within(V),
             left_out=left_out + self.left_out,
             compressed=True,
             test_jacobian=None if self.test_jacobian is None else self.test_jacobian @ V,
@@ -250,129 +329,15 @@ class LinearizedModel:
         """The compressed model, computed once and shared by every system built on this one."""
         return self if self.compressed else self.compress()
 
-    @property
-    def n_agents(self) -> int:
-        """Q."""
-        return self.jacobian.shape[0]
-
-    def lift(self, x: Array) -> Array:
-        """Coordinates x (..., p) as parameter deviations V x (..., P).
-
-        Raises
-        ------
-        InputError
-            For a model made from a kernel, which has no parameters.
-        """
-        if not self.liftable:
-            refuse(
-                "lift",
-                "a model made from Jacobians",
-                "one made from a kernel",
-                "a kernel has no parameters",
-                InputError,
-            )
-        return x if self.basis is None else x @ self.basis.T
-
-    def residual_at(self, x: Array) -> Array:
-        """Residuals (T, Q, n) at deviations x (T, Q, p): r = e₀ + J x."""
-        return self.residual[None, :, :] + _per_agent(self.jacobian, x)
-
-    def test_outputs_at(self, x: Array) -> Array:
-        """Outputs (T, Q, m) at the test points, for deviations x (T, Q, p)."""
-        if self.test_jacobian is None or self.test_outputs is None:
-            refuse(
-                "test_outputs", "a model with test_jacobian and test_outputs", "neither", "pass them when linearising"
-            )
-        return self.test_outputs[None, :, :] + _per_agent(self.test_jacobian, x)
-
-    def global_loss_at(self, x: Array) -> Array:
-        """(T, Q): the mean over *all* agents' data of the loss of agent q's model.
-
-        The residual of model q on agent r's data is e_r + J_r (θ_q − θ_r(0)), Jacobians being
-        constant in the linear regime.
-        """
+    def _as(self, dtype: Any) -> LinearizedModel:
+        """The same in another dtype, whose rounding counts as left out."""
         xp = namespace(self.jacobian)
-        T, Q, p = x.shape
-        place = xp.reshape(x + self.start[None, :, :], (T * Q, p)).T
-        total = zeros((T * Q,), x)
-        for J, e, origin in zip(*(_unstack(a) for a in (self.jacobian, self.residual, self.start)), strict=True):
-            r = e[:, None] + J @ (place - origin[:, None])
-            total = total + xp.sum(r * r, axis=0)
-        return xp.reshape(total, (T, Q)) / (2.0 * xp.sum(self.n_samples))
-
-
-def _per_agent(J: Array, x: Array) -> Array:
-    """J_q x_q for every time: (Q, n, p) and (T, Q, p) to (T, Q, n), as one product an agent."""
-    xp = namespace(J)
-    return xp.permute_dims(J @ xp.permute_dims(x, (1, 2, 0)), (2, 0, 1))
-
-
-def _unstack(array: Array) -> list[Array]:
-    return [array[i, ...] for i in range(array.shape[0])]
-
-
-def _one_namespace(**arrays: Array | None) -> Any:
-    """The common namespace; every array must be real, finite and of the same library and dtype."""
-    given = {name: require_array(name, array) for name, array in arrays.items() if array is not None}
-    if namespace_or_none(*given.values()) is None:
-        kinds = ", ".join(f"{name} {type(array).__module__.split('.')[0]}" for name, array in given.items())
-        refuse("arrays", "one array library", kinds, "convert them to one library first")
-    dtypes = {str(array.dtype) for array in given.values()}
-    require(len(dtypes) == 1, "arrays", "one dtype", ", ".join(sorted(dtypes)), "convert with astype")
-    return namespace(*given.values())
-
-
-def _sizes(n_samples: Any, Q: int, n: int, M: int, other: Array) -> tuple[Array, Array]:
-    """True sizes (Q,) as real numbers, and the mask (Q, n) of rows that are no padding."""
-    xp = namespace(other)
-    require(n % M == 0, "n_outputs", f"a divisor of the {n} rows an agent", M, error=ShapeError)
-    sizes = [n // M] * Q if n_samples is None else [int(s) for s in _listed(n_samples)]
-    require(len(sizes) == Q, "n_samples", f"{Q} sizes, one an agent", len(sizes), error=ShapeError)
-    require(all(1 <= s <= n // M for s in sizes), "n_samples", f"sizes from 1 to {n // M}", sizes, error=ShapeError)
-    D = like(sizes, other)
-    rows = xp.arange(n, dtype=other.dtype, device=other.device)
-    return D, xp.astype(rows[None, :] < M * D[:, None], other.dtype)
-
-
-def _listed(values: Any) -> list[Any]:
-    expected = "a sequence of Q whole numbers, one an agent"
-    if isinstance(values, str) or getattr(values, "ndim", 1) != 1:
-        refuse("n_samples", expected, " ".join(repr(values).split()), error=ShapeError)
-    try:
-        listed = [values[i] for i in range(values.shape[0])] if hasattr(values, "shape") else list(values)
-        whole = all(float(v) == int(v) for v in listed)
-    except (TypeError, ValueError, OverflowError):
-        refuse("n_samples", expected, repr(values), error=ShapeError)
-    require(whole, "n_samples", expected, str(values), error=ShapeError)
-    return listed
-
-
-def _test_points(xp: Any, J: Array | None, f: Array | None, Q: int, p: int) -> tuple[Array | None, Array | None]:
-    """Jacobian and outputs at the test points, one copy an agent."""
-    if J is None and f is None:
-        return None, None
-    if J is None or f is None:
-        refuse("test points", "both test_jacobian and test_outputs", "one of them", "pass the other too")
-    require(J.ndim in (2, 3), "test_jacobian", f"shape (m, {p}) or ({Q}, m, {p})", f"shape {J.shape}", error=ShapeError)
-    require(f.ndim in (1, 2), "test_outputs", f"shape (m,) or ({Q}, m)", f"shape {f.shape}", error=ShapeError)
-    J = J if J.ndim == 3 else xp.broadcast_to(J[None, :, :], (Q, *J.shape))
-    f = f if f.ndim == 2 else xp.broadcast_to(f[None, :], (Q, *f.shape))
-    require_shape("test_jacobian", J, (Q, J.shape[1], p))
-    return J, require_shape("test_outputs", f, (Q, J.shape[1]))
-
-
-def _kernel_factor(xp: Any, K: Array, tol: float) -> tuple[Array, Array, float]:
-    """U (N, r), s (r,) with K ≈ U s² Uᵀ, and a bound on the singular values left out."""
-    values, U = xp.linalg.eigh((K + K.T) / 2)
-    top, rounding = float(xp.max(xp.abs(values))), K.shape[0] * eps(K)
-    low = float(xp.min(values))
-    require(low >= -10 * rounding * top, "K", "a positive semi-definite kernel", f"the eigenvalue {low:.6g}",
-            "check the order of its rows and columns")  # fmt: skip
-    floor = max(tol**2, rounding) * top
-    rank = max(1, int(xp.count_nonzero(values > floor)))  # K = 0 keeps one idle direction
-    squares = xp.where(values > 0, values, xp.zeros_like(values))
-    left_out = float(squares[-rank - 1]) if rank < values.shape[0] else 0.0
-    return U[:, -rank:], squares[-rank:] ** 0.5, (left_out + rounding * top) ** 0.5
+        if self.jacobian.dtype == dtype:
+            return self
+        names = ("jacobian", "residual", "n_samples", "outputs", "start", "test_jacobian", "test_outputs")
+        arrays = {name: getattr(self, name) for name in names}
+        cast = {name: xp.astype(array, dtype) for name, array in arrays.items() if array is not None}
+        return replace(self, **cast, left_out=self.left_out + eps(cast["jacobian"]) * norm(self.jacobian))
 
 
 def _with_starts(V: Array, start: Array) -> Array:
