@@ -87,8 +87,7 @@ class StateOperator:
     @cached_property
     def gram(self) -> Array:
         """Ψ_q = c_q J_qᵀ J_q, (Q, p, p)."""
-        J = self.weighted_jacobian
-        return namespace(J).matrix_transpose(J) @ J
+        return self.scale[:, None, None] * self.model.gram
 
     @cached_property
     def hessian(self) -> Callable[[Array], Array]:
@@ -140,9 +139,7 @@ class StateOperator:
     @cached_property
     def top(self) -> float:
         """max_q λ_max(c_q J_qᵀJ_q), of the compressed model."""
-        xp, J = namespace(self.W), self.weighted_jacobian
-        small = self.gram if J.shape[2] <= J.shape[1] else J @ xp.matrix_transpose(J)
-        return max(float(xp.max(xp.linalg.eigvalsh(small))), 0.0)
+        return float(namespace(self.W).max(self.scale * self.model.sharpness))
 
     def gradient_of(self, residual: Array) -> Array:
         """c_q J_qᵀ r_q for residuals (Q, n), as (Q, p, 1)."""

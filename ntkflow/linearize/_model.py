@@ -325,6 +325,18 @@ class LinearizedModel(Coordinates):
         )
 
     @cached_property
+    def gram(self) -> Array:
+        """J_qᵀJ_q, (Q, p, p): the curvature of every agent, without its factor."""
+        return namespace(self.jacobian).matrix_transpose(self.jacobian) @ self.jacobian
+
+    @cached_property
+    def sharpness(self) -> Array:
+        """λ_max(J_qᵀJ_q), (Q,)."""
+        J, xp = self.jacobian, namespace(self.jacobian)
+        values = xp.linalg.eigvalsh(self.gram if J.shape[2] <= J.shape[1] else J @ xp.matrix_transpose(J))
+        return xp.clip(values[:, -1], min=0.0)
+
+    @cached_property
     def compact(self) -> LinearizedModel:
         """The compressed model, computed once and shared by every system built on this one."""
         return self if self.compressed else self.compress()

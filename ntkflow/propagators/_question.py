@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -58,11 +59,11 @@ def rounding(times: Times, sizes: list[float], life: list[float], rate: float, d
 
     ``sizes`` and ``life`` go with ``times.values``; the drive's own noise lives as long.
     """
-    top = [max(size for s, size in zip(times.values, sizes, strict=True) if s <= t) for t in times.values]
+    order = sorted(range(times.count), key=lambda i: (times.values[i], -sizes[i]))
+    top = dict(zip(order, itertools.accumulate((sizes[i] for i in order), max), strict=True))  # the largest so far
     relative = drive.relative_noise
     return [
-        size * (8.0 * eps * (1.0 + lived * rate) + relative) + drive.noise * lived
-        for size, lived in zip(top, life, strict=True)
+        top[i] * (8.0 * eps * (1.0 + lived * rate) + relative) + drive.noise * lived for i, lived in enumerate(life)
     ]
 
 
