@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from .algorithms import Rule
     from .analysis.compare import compare
     from .analysis.limits import limit
+    from .analysis.locus import root_locus
     from .analysis.minimality import minimality
     from .analysis.modal import modal
     from .analysis.spectrum import spectrum
-    from .analysis.stability import stability
+    from .analysis.stability import stability, stability_region
     from .derivation import Derivation
     from .linearize import LinearizedModel
     from .reports import plots
@@ -35,14 +36,14 @@ _MODULES = {
 _NAMES = {
     "Derivation": "derivation", "LinearSystem": "systems", "LinearizedModel": "linearize", "Rule": "algorithms",
     "Study": "study", "Trajectory": "results", "compare": "analysis.compare", "limit": "analysis.limits",
-    "minimality": "analysis.minimality", "modal": "analysis.modal", "spectrum": "analysis.spectrum",
-    "stability": "analysis.stability",
+    "minimality": "analysis.minimality", "modal": "analysis.modal", "root_locus": "analysis.locus",
+    "spectrum": "analysis.spectrum", "stability": "analysis.stability", "stability_region": "analysis.stability",
 }  # fmt: skip
 
 __all__ = [
     "Derivation", "LinearSystem", "LinearizedModel", "Rule", "Study", "Trajectory", "__version__",
     "algorithms", "compare", "datasets", "errors", "graphs", "limit", "minimality", "modal", "models", "notation",
-    "plots", "spectrum", "stability", "weights",
+    "plots", "root_locus", "spectrum", "stability", "stability_region", "weights",
 ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import numbers
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,9 +27,23 @@ ESCAPES = {c: rf"\{c}" for c in "&%#_{}$"} | {  # of what is typed on any keyboa
 _SPECIAL = ESCAPES | {
     "|": "$|$", "<": "$<$", ">": "$>$", "–": "--", "—": "---", "’": "'", "²": r"\textsuperscript{2}",
     "∞": r"$\infty$", "±": r"$\pm$", "≤": r"$\le$", "≥": r"$\ge$", "·": r"$\cdot$", "√": r"$\surd$", "−": "$-$",
-    "′": "$'$", "‖": r"$\Vert$", "⊗": r"$\otimes$", "λ": r"$\lambda$", "η": r"$\eta$", "θ": r"$\theta$",
-    "κ": r"$\kappa$", "μ": r"$\mu$", "ρ": r"$\rho$", "σ": r"$\sigma$", "Ψ": r"$\Psi$",
+    "′": "$'$", "‖": r"$\Vert$", "⊗": r"$\otimes$",
+    "Ψ": r"$\Psi$", "∇": r"$\nabla$", "𝓦": r"$\mathcal{W}$", "ᵀ": r"$^\top$", "⪰": r"$\succeq$", "→": r"$\to$",
+    "…": r"\ldots{}", "×": r"$\times$", "ß": "ß", "æ": "æ", "ø": "ø", "œ": "œ", "Æ": "Æ", "Ø": "Ø", "Œ": "Œ",
 }  # fmt: skip
+
+
+_SPECIAL |= {"ϑ": r"$\vartheta$", "ο": "o"} | {
+    letter: rf"$\{name}$" for letter, name in {
+        "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
+        "ι": "iota", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho",
+        "ς": "varsigma", "σ": "sigma", "τ": "tau", "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega",
+    }.items()
+}  # fmt: skip
+_ACCENTS = "\u0300\u0301\u0302\u0303\u0308\u030a\u0327\u030c"  # what TeX's first fonts can put on a letter
+_FORMULA = re.compile(
+    r"((?<![\w.])[-−]?\d+(?:\.\d+)?e[-+]\d+(?!\w)|(?<![\w.)^])[-−]\d+(?:\.\d+)?(?!\w)|\b[A-Z]\^(?:T|\d+)\b|λ_(?:max|min))"
+)
 
 
 def cell(value: Any) -> str:
@@ -77,8 +92,8 @@ def markdown_table(header: Row, rows: Sequence[Row]) -> str:
     return "\n".join([head, f"| {' | '.join(rule)} |", *body])
 
 
-def latex_table(header: Row, rows: Sequence[Row]) -> str:
-    r"""A ``tabular`` that needs no package.
+def latex_table(header: Row, rows: Sequence[Row], first: str = "") -> str:
+    r"""A ``tabular`` that needs no package; ``first`` may say how to set the first column, such as ``p{4cm}``.
 
     >>> print(latex_table(["rule", r"$\rho$"], [["atc_tracking", 1.5e-7]]))
     \begin{tabular}{@{}lr@{}}
@@ -89,10 +104,20 @@ def latex_table(header: Row, rows: Sequence[Row]) -> str:
     \hline
     \end{tabular}
     """
-    sides = "".join("r" if r else "l" for r in _right(header, rows))
-    head, *body = (rf"{' & '.join(map(latex_cell, row))} \\" for row in [list(header), *rows])
-    lines = [rf"\begin{{tabular}}{{@{{}}{sides}@{{}}}}", r"\hline", head, r"\hline", *body, r"\hline", r"\end{tabular}"]
-    return "\n".join(lines)
+    sides = ["r" if r else "l" for r in _right(header, rows)]
+    cells = [list(map(latex_cell, row)) for row in [list(header), *rows]]
+    if first:
+        sides[0] = first
+        cells = [[rf"\raggedright {row[0]}", *row[1:]] for row in cells]
+    head, *body = (rf"{' & '.join(row)} \\" for row in cells)
+    begin = rf"\begin{{tabular}}{{@{{}}{''.join(sides)}@{{}}}}"
+    return "\n".join([begin, r"\hline", head, r"\hline", *body, r"\hline", r"\end{tabular}"])
+
+
+def narrow(*tables: str) -> str:
+    """Tables in small type with little between columns, one below the other."""
+    head = r"\begingroup\small\setlength{\tabcolsep}{4pt}\noindent"
+    return "\n".join([head, "\n\\par\\medskip\\noindent\n".join(tables), r"\par\endgroup"])
 
 
 def latex_cell(value: Any) -> str:
@@ -114,13 +139,36 @@ def latex_text(words: str) -> str:
     >>> latex_text("aug_dgm & 5 %")
     'aug\\_dgm \\& 5 \\%'
     """
-    return "".join(_SPECIAL.get(c, c) for c in words)
+    parts = _FORMULA.split(unicodedata.normalize("NFC", words))
+    return "".join(_formula(part) if i % 2 else "".join(map(_character, part)) for i, part in enumerate(parts))
+
+
+def _formula(piece: str) -> str:
+    """What is mathematics among words: 1e-07, -1, W^T, λ_max."""
+    if piece[0] == "λ":
+        return rf"$\lambda_{{\{piece[2:]}}}$"
+    if "^" in piece:
+        return rf"${piece[0]}^{{{piece[2:]}}}$".replace("{T}", r"\top")
+    return f"${_power(piece.replace('−', '-'))}$"
+
+
+def _character(c: str) -> str:
+    """One that pdflatex can print without further packages: itself, its mathematics, or the nearest in ASCII."""
+    if c in _SPECIAL or c.isascii():
+        return _SPECIAL.get(c, c)
+    kind, _, code = unicodedata.decomposition(c).partition(" ")
+    if kind in ("<sub>", "<super>") and " " not in code:
+        base = _character(chr(int(code, 16))).replace("$", "")
+        return f"${'_' if kind == '<sub>' else '^'}{{{base}}}$"
+    plain = unicodedata.normalize("NFKD", c)
+    accented = len(plain) == 2 and plain[0].isascii() and plain[1] in _ACCENTS and c < "\u0180"
+    return c if accented else plain.encode("ascii", "ignore").decode() or "?"
 
 
 def _real(value: float) -> str:
     if not math.isfinite(value):
         return "–" if math.isnan(value) else ("∞" if value > 0 else "-∞")
-    return f"{value:.{DIGITS}g}"
+    return f"{value + 0.0:.{DIGITS}g}"  # no -0
 
 
 def _power(shown: str) -> str:

@@ -95,7 +95,7 @@ def require_number(
     name: str, value: Any, low: float = -math.inf, high: float = math.inf, *, open_low: bool = False
 ) -> float:
     """A finite real number in [low, high], or in (low, high] with ``open_low``."""
-    expected = f"a finite number in {'(' if open_low else '['}{low:g}, {high:g}]"
+    expected = _interval(low, high, open_low)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         refuse(name, expected, repr(value))
     try:
@@ -105,6 +105,14 @@ def require_number(
     inside = math.isfinite(number) and low <= number <= high and not (open_low and number == low)
     require(inside, name, expected, repr(number))
     return number
+
+
+def _interval(low: float, high: float, open_low: bool) -> str:
+    if math.isfinite(high):
+        return f"a finite number in {'(' if open_low else '['}{low:g}, {high:g}]"
+    if low == 0 and open_low:
+        return "a positive finite number"
+    return "a finite number" + ("" if math.isinf(low) else f" {'>' if open_low else '>='} {low:g}")
 
 
 def nearest(value: str, choices: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ._array import Array, like, namespace, namespace_or_none
 from .algorithms import Rule, get
+from .analysis.limits import Limit, limit
 from .analysis.minimality import MinimalityReport, minimality
 from .analysis.spectrum import Spectrum, spectrum
 from .analysis.stability import StabilityReport, stability
@@ -100,6 +101,11 @@ class Study(ReadOnly):
         )
         self._settle()
 
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{name} = {value:g}" for name, value in self.numbers.items())
+        model = f"{type(self.model).__name__} of {self.model.n_parameters} parameters"
+        return f"Study of {self.rule.name} ({numbers}): {self.data.n_agents} agents, {model}"
+
     def using(self, **changes: Any) -> Study:
         """The same study with some arguments changed, by name.
 
@@ -165,6 +171,10 @@ class Study(ReadOnly):
     def spectrum(self) -> Spectrum:
         """The modes by their rate, with what each of them means."""
         return spectrum(self.system)
+
+    def limit(self, flow: bool = False) -> Limit:
+        """Where the iteration (or the flow) ends, and whether the common loss is least there."""
+        return limit(self.system, flow)
 
     def derivation(self) -> Derivation:
         """The linear system of the rule, derived step by step under this study's normalization.

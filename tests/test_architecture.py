@@ -24,7 +24,7 @@ FLOORS = [
     ["study"],
     ["reproduce"],
     ["cli"],
-    ["__init__"],
+    ["__init__", "__main__"],
 ]
 FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
 

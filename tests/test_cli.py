@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from test_reproduce import idx_folder
 from typer.testing import CliRunner
@@ -159,28 +160,31 @@ BAD = {
     "unknown algorithm of a figure": (["reproduce", "fig2", "--algorithm", "ctaa"], "did you mean 'cta'"),
     "unknown normalization": ([*TINY, "--normalization", "peragent"], "did you mean 'per_agent'"),
     "unknown normalization of a figure": (["reproduce", "fig1", "--normalization", "smu"], "did you mean 'sum'"),
-    "negative step size": ([*TINY, "--step-size", "-0.1"], "step_size"),
-    "step size of zero": ([*TINY, "--step-size", "0"], "step_size"),
-    "NaN as step size": ([*TINY, "--step-size", "nan"], "step_size"),
-    "infinite step size": ([*TINY, "--step-size", "inf"], "step_size"),
+    "negative step size": (
+        [*TINY, "--step-size", "-0.1"],
+        "--step-size: expected a positive finite number, found -0.1",
+    ),
+    "step size of zero": ([*TINY, "--step-size", "0"], "--step-size: expected a positive finite number, found 0"),
+    "NaN as step size": ([*TINY, "--step-size", "nan"], "--step-size"),
+    "infinite step size": ([*TINY, "--step-size", "inf"], "--step-size"),
     "no steps": ([*TINY, "--steps", "0"], "steps"),
     "no steps of a figure": (["reproduce", "fig2", "--steps", "0"], "steps"),
     "negative seed": ([*TINY, "--seed", "-1"], "seed"),
-    "no agents": ([*TINY, "--agents", "0"], "n_agents"),
-    "no samples": ([*TINY, "--samples", "0"], "n_samples"),
+    "no agents": ([*TINY, "--agents", "0"], "--agents: expected"),
+    "no samples": ([*TINY, "--samples", "0"], "--samples: expected"),
     "more agents than samples": (["predict", "--data", "digits", "--agents", "500"], "360 samples"),
     "hypercube of six": ([*TINY, "--graph", "hypercube", "--agents", "6"], "power of two"),
     "bad width": ([*TINY, "--width", "wide"], "whole numbers"),
-    "width of zero": ([*TINY, "--width", "8,0"], "widths"),
+    "width of zero": ([*TINY, "--width", "8,0"], "--width: expected"),
     "width of the affine model": ([*TINY, "--model", "affine"], "--model mlp"),
     "unknown parameter": ([*TINY, "--parameter", "mass=1"], "mass"),
     "parameter without a value": ([*TINY, "--parameter", "momentum"], "name=value"),
     "NaN as momentum": ([*TINY, "--algorithm", "cdmsgd", "--momentum", "nan"], "momentum"),
-    "no MNIST": ([*TINY, "--data", "mnist"], "NTKFLOW_DATA"),
+    "no MNIST": ([*TINY, "--data", "mnist"], "give --data-folder, set NTKFLOW_DATA, or choose --data digits"),
     "no MNIST folder": (["reproduce", "fig1", "--data-folder", "nowhere"], "nowhere"),
     "empty MNIST folder": (["reproduce", "fig1", "--data-folder", "empty"], "IDX files"),
     "truncated MNIST": (["reproduce", "fig1", "--data-folder", "cut"], "cut short"),
-    "a folder for other data": ([*TINY, "--data-folder", "empty"], "data_folder"),
+    "a folder for other data": ([*TINY, "--data-folder", "empty"], "--data-folder: expected"),
     "output is full": ([*TINY, "--output", "full"], "new or empty"),
     "output is full, figure": (["reproduce", "fig2", "-o", "full"], "new or empty"),
     "output is a file": ([*TINY, "--output", "full/file"], "found a file"),
@@ -209,7 +213,7 @@ class TestBadInput:
     def test_a_real_process(self, tmp_path):
         answer = fresh(MAIN, "predict", "--graph", "cylce")
         assert (answer.returncode, answer.stdout) == (2, "")
-        assert answer.stderr == "ntkflow: graph: expected a known name, found 'cylce'; did you mean 'cycle'?\n"
+        assert answer.stderr == "ntkflow: --graph: expected a known name, found 'cylce'; did you mean 'cycle'?\n"
 
     @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="no /proc here")
     def test_a_place_where_not_even_root_can_write(self):
@@ -228,8 +232,58 @@ class TestBadInput:
         assert not list(tmp_path.iterdir())
 
     def test_a_bug_is_not_hidden(self, monkeypatch):
+        """One line and a code of its own, never the 1 of an unstable set-up; all of it where that is asked for."""
         monkeypatch.setattr("ntkflow.reproduce.run", lambda *_, **__: 1 / 0)
-        assert isinstance(run(*TINY).exception, ZeroDivisionError)
+        result = run(*TINY)
+        assert (result.exit_code, result.stderr.count("\n")) == (70, 1)
+        assert "ZeroDivisionError: division by zero; this is a bug in ntkflow" in result.stderr
+        monkeypatch.setenv("NTKFLOW_DEBUG", "1")
+        result = run(*TINY)
+        assert result.exit_code == 70
+        assert result.stderr.startswith("Traceback (most recent call last)")
+
+    @pytest.mark.parametrize(
+        ("problem", "says"),
+        [
+            (MemoryError("Unable to allocate 1 TiB"), "not enough memory"),
+            (np.linalg.LinAlgError("SVD did not converge"), "try another step size"),
+        ],
+    )
+    def test_a_machine_that_is_too_small(self, problem, says, monkeypatch):
+        def fails(*_, **__):
+            raise problem
+
+        monkeypatch.setattr("ntkflow.reproduce.run", fails)
+        result = run(*TINY)
+        assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+        assert says in result.stderr
+        assert str(problem) in result.stderr
+
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+    def test_a_terminal_without_greek_letters(self, encoding, tmp_path):
+        words = ["verify", *TINY[1:-2], "--step-size", "0.1"]
+        answer = fresh(MAIN, *words, env={**os.environ, "PYTHONIOENCODING": encoding}, errors="replace")
+        assert (answer.returncode, answer.stderr) == (0, "")
+        assert "largest step size" in answer.stdout
+
+    def test_a_reader_that_has_gone(self):
+        read, write = os.pipe()
+        os.close(read)
+        command = [sys.executable, "-c", MAIN, "derive", "dgd"]
+        answer = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, timeout=120)
+        os.close(write)
+        assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+
+    @pytest.mark.skipif(os.name != "posix", reason="no such shell")
+    def test_no_output_at_all(self):
+        command = ["sh", "-c", 'exec "$0" -m ntkflow derive dgd >&-', sys.executable]
+        answer = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=120)
+        assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_python_m_ntkflow():
+    answer = subprocess.run([sys.executable, "-m", "ntkflow", "--version"], capture_output=True, text=True, timeout=120)
+    assert (answer.returncode, answer.stdout) == (0, f"ntkflow {nf.__version__}\n")
 
 
 class TestInterrupted:

@@ -62,7 +62,9 @@ class TestVerify:
         system = study().system
         assert str(stability(system).text()) in result.stdout
         assert str(minimality(system).text()) in result.stdout
-        assert result.stdout.startswith("dgd, step size 0.1, per_agent; cycle of 4 agents, metropolis-hastings\n")
+        assert result.stdout.startswith(
+            "dgd, step size 0.1, per_agent; cycle of 4 agents, metropolis-hastings; half-moons, "
+        )
 
     def test_it_fits_on_a_screen(self):
         lines = run("verify", *TINY).stdout.splitlines()
@@ -232,6 +234,80 @@ class TestArrays:
         assert run("verify", "--npz", "run.npz").exit_code == 0
 
 
+RULE = "theta' = W*theta - eta*grad(theta)"
+
+
+class TestRules:
+    """--rule: what derive takes, the others take."""
+
+    @pytest.mark.parametrize("npz", [False, True])
+    @every_command
+    def test_the_text_of_a_catalogue_rule(self, command, npz, tmp_path):
+        np.savez(tmp_path / "run.npz", **arrays())
+        words = ["--npz", "run.npz", "--step-size", "0.1"] if npz else TINY
+        found, known = (run(command, *words, *more, "--format", "json") for more in (["--rule", RULE], []))
+        assert (found.exit_code, found.stderr) == (0, "")
+        assert found.stdout.replace("rule", "dgd") == known.stdout.replace("rule", "dgd")
+
+    def test_several_statements_and_a_parameter(self):
+        heavy = "theta' = W*theta + mu*v - eta*grad(theta); v' = mu*v - eta*grad(theta)"
+        result = run("verify", *TINY, "--rule", heavy, "--momentum", "0.5")
+        wanted = stability(study("cdmsgd", momentum=0.5).system).text()
+        assert wanted.replace("cdmsgd", "rule") in result.stdout.replace("momentum", "mu").replace("cdmsgd", "rule")
+
+    def test_beside_algorithms_in_a_comparison(self):
+        words = ["--algorithm", "dgd", "--rule", RULE, "--rule", "theta' = W*(theta - eta*grad(theta))"]
+        lines = run("compare", *TINY, *words).stdout.splitlines()
+        assert [line.split("  ")[0] for line in lines if line.startswith(("dgd", "rule"))] == [
+            "dgd",
+            "rule 1",
+            "rule 2",
+        ]
+
+
+class TestTitles:
+    """The first line says what was asked, and nothing that plays no part."""
+
+    def first(self, *words):
+        return run("spectrum", *words).stdout.splitlines()[0]
+
+    def test_data_and_model(self):
+        known = "dgd, step size 0.1, per_agent; cycle of 4 agents, metropolis-hastings; half-moons, 5 samples each"
+        assert self.first(*TINY) == f"{known}, mlp 2-6-1"
+        assert self.first(*TINY[:4], "--model", "affine").endswith("; half-moons, 5 samples each, affine")
+
+    def test_no_graph_where_there_is_none(self):
+        title = self.first(*TINY, "--algorithm", "gd")
+        assert "4 agents" in title
+        assert "cycle" not in title
+
+    def test_files(self, tmp_path):
+        np.savez(tmp_path / "run.npz", **arrays())
+        np.savez(tmp_path / "wired.npz", **arrays(), mixing=np.full((4, 4), 0.25))
+        assert self.first("--npz", "run.npz", "--graph", "star").endswith(
+            "; run.npz: star of 4 agents, metropolis-hastings"
+        )
+        assert self.first("--npz", "wired.npz").endswith("; wired.npz: 4 agents, W of the file")
+
+    def test_step_sizes_that_are_nearly_equal(self):
+        found = run("compare", *TINY, "--step-size", "0.1000001")
+        assert all(f"step size {h} " in found.stdout for h in ("0.1", "0.1000001"))
+
+
+def test_csv():
+    words = ["compare", *TINY, "--algorithm", "dgd", "--algorithm", "atc"]
+    found = run(*words, "--format", "csv")
+    wanted = compare([study().system, study("atc").system], ["dgd", "atc"]).csv()
+    assert (found.exit_code, found.stdout) == (0, wanted)
+    refused(run("verify", *TINY, "--format", "csv"), "--format")
+
+
+def test_huge_step_sizes_print_no_warnings(tmp_path):
+    words = ["verify", *TINY[:-2], "--step-size", "1e308"]
+    answer = subprocess.run([sys.executable, "-c", MAIN, *words], capture_output=True, text=True, timeout=120)
+    assert (answer.returncode, answer.stderr) == (1, "")
+
+
 def changed(**changes):
     """The arrays with some replaced or, by None, removed."""
     return {name: value for name, value in {**arrays(), **changes}.items() if value is not None}
@@ -245,16 +321,16 @@ SPOILED[0, 0, 0] = np.nan
 
 # a file's arrays, further words, and what the one line has to say
 BAD_ARRAYS = {
-    "complex Jacobians": (changed(jacobian=J + 1j), [], "expected float64 or float32, found dtype complex128"),
+    "complex Jacobians": (changed(jacobian=J + 1j), [], "complex128; take the real part yourself if that is meant"),
     "integer Jacobians": (changed(jacobian=J.astype(int)), [], "dtype int64; convert with astype(float)"),
-    "Boolean Jacobians": (changed(jacobian=J > 0), [], "dtype bool"),
+    "Boolean Jacobians": (changed(jacobian=J > 0), [], "found truth values"),
     "half precision": (changed(jacobian=J.astype(np.float16)), [], "dtype float16"),
-    "texts": (changed(residual=np.full(E.shape, "a")), [], "residual: expected float64 or float32"),
+    "texts": (changed(residual=np.full(E.shape, "a")), [], "residual: expected float64 or float32, found text"),
     "dates": (changed(residual=np.full(E.shape, np.datetime64("2020-01-01"))), [], "residual"),
     "NaN": (changed(jacobian=SPOILED), [], "jacobian: expected finite numbers"),
     "infinite residual": (changed(residual=np.full(E.shape, np.inf)), [], "residual: expected finite numbers"),
     "two precisions": (changed(residual=E.astype(np.float32)), [], "one dtype"),
-    "flat Jacobians": (changed(jacobian=J[0]), [], "J: expected 3 dimensions"),
+    "flat Jacobians": (changed(jacobian=J[0]), [], "run.npz: jacobian: expected 3 dimensions"),
     "residual of another shape": (changed(residual=E.T), [], "residual: expected shape (4, 3)"),
     "no agents": (changed(jacobian=J[:0], residual=E[:0]), [], "at least one agent"),
     "huge entries": (changed(jacobian=1e200 * J), [], "squares can be summed"),
@@ -262,7 +338,7 @@ BAD_ARRAYS = {
     "residual only": (changed(jacobian=None), [], "either jacobian or kernel, found neither"),
     "both": (changed(kernel=K), [], "found jacobian and kernel"),
     "unknown key": (changed(jacobians=J), [], "did you mean 'jacobian'"),
-    "kernel of another size": ({"kernel": K[:5, :5], "residual": E}, [], "K: expected shape (12, 12)"),
+    "kernel of another size": ({"kernel": K[:5, :5], "residual": E}, [], "run.npz: kernel: expected shape (12, 12)"),
     "kernel that is not symmetric": ({"kernel": ASYMMETRIC, "residual": E}, [], "a symmetric matrix"),
     "kernel that is not PSD": ({"kernel": INDEFINITE, "residual": E}, [], "a positive semi-definite kernel"),
     "negative kernel": ({"kernel": -K, "residual": E}, [], "a positive semi-definite kernel"),
@@ -274,9 +350,9 @@ BAD_ARRAYS = {
     "no outputs": (changed(n_outputs=0), [], "n_outputs: expected a whole number >= 1"),
     "several n_outputs": (changed(n_outputs=[1, 1]), [], "n_outputs: expected one whole number"),
     "too many samples": (changed(n_samples=[3, 3, 3, 4]), [], "sizes from 1 to 3"),
-    "sizes of too few agents": (changed(n_samples=[3, 3]), [], "4 sizes"),
-    "mixing of another size": (changed(mixing=np.eye(3)), [], "W: expected shape (4, 4)"),
-    "rows that do not sum to 1": (changed(mixing=np.full((4, 4), 0.3)), [], "rows that sum to 1"),
+    "sizes of too few agents": (changed(n_samples=[3, 3]), [], "run.npz: n_samples: expected 4 sizes"),
+    "mixing of another size": (changed(mixing=np.eye(3)), [], "run.npz: mixing: expected shape (4, 4)"),
+    "rows that do not sum to 1": (changed(mixing=np.full((4, 4), 0.3)), [], "run.npz: mixing: expected rows that sum"),
     "complex mixing": (changed(mixing=np.eye(4) + 0j), [], "mixing: expected float64 or float32"),
     "integer mixing": (changed(mixing=np.eye(4, dtype=int)), [], "mixing: expected float64 or float32"),
     "NaN in the mixing matrix": (changed(mixing=np.full((4, 4), np.nan)), [], "mixing: expected finite numbers"),
@@ -288,11 +364,11 @@ BAD_ARRAYS = {
     "a graph that does not fit": (changed(jacobian=J[:3], residual=E[:3]), ["--graph", "hypercube"], "power of two"),
 }  # fmt: skip
 BAD_WORDS = {
-    "unknown format": (["--format", "word"], "choose one of json, latex, markdown, text"),
+    "unknown format": (["--format", "word"], "latex, markdown, text"),
     "unknown graph": (["--graph", "cylce"], "did you mean 'cycle'"),
     "unknown algorithm": (["--algorithm", "dgb"], "did you mean 'dgd'"),
-    "no step": (["--step-size", "0"], "step_size"),
-    "NaN as step": (["--step-size", "nan"], "step_size"),
+    "no step": (["--step-size", "0"], "--step-size: expected a positive finite number"),
+    "NaN as step": (["--step-size", "nan"], "--step-size: expected"),
     "unknown parameter": (["--parameter", "mass=1"], "mass"),
     "no file": (["--npz", "nowhere.npz"], "which is not there"),
     "a folder": (["--npz", "."], "which is a folder"),
@@ -327,8 +403,24 @@ class TestBadInput:
                 return (open, (str(tmp_path / "trapped"), "w"))
 
         np.savez(tmp_path / "run.npz", jacobian=np.array([Trap()], dtype=object), residual=E)
-        refused(run("verify", "--npz", "run.npz"), "a file that numpy.savez wrote")
+        refused(
+            run("verify", "--npz", "run.npz"), "run.npz: jacobian: expected an array of numbers, found Python objects"
+        )
         assert not (tmp_path / "trapped").exists()
+
+    def test_a_single_array_is_no_npz(self, tmp_path):
+        np.save(tmp_path / "run.npy", J)
+        refused(run("verify", "--npz", "run.npy"), "a single array of numpy.save; use np.savez(path, jacobian=...")
+
+    def test_a_set_up_that_is_named_twice(self):
+        for words in (["--step-size", "0.1"], ["--graph", "star", "--graph", "star"]):
+            refused(run("compare", *TINY, *words), "every set-up once")
+
+    def test_a_rule_beside_an_algorithm(self):
+        refused(
+            run("verify", *TINY, "--algorithm", "atc", "--rule", RULE), "--algorithm: expected nothing beside --rule"
+        )
+        refused(run("verify", *TINY, "--rule", "theta' = W*tehta"), "did you mean 'theta'")
 
     @pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99])
     def test_a_file_that_was_cut_short(self, kept, tmp_path):
@@ -373,4 +465,6 @@ class TestHelp:
         assert all(word in result.stdout for word in ("--npz", "--format", "--algorithm", "--step-size"))
 
     def test_exit_codes_are_told(self):
-        assert "Exit code 0: stable; 1: unstable or undecided; 2: bad input." in run("verify", "--help").stdout
+        assert (
+            "Exit code 0: stable; 1: unstable or undecided; 2: bad input; 70: a bug." in run("verify", "--help").stdout
+        )

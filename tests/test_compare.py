@@ -1,7 +1,10 @@
 """Designs side by side, where training ends, and the small tables that both are printed in."""
 
 import csv
+import dataclasses
 import math
+import shutil
+import subprocess
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -122,6 +125,15 @@ class TestLimit:
         _, of = design(W=np.eye(Q))
         assert limit(of).kind == "apart"
 
+    def test_an_agent_without_a_gradient_may_keep_its_loss(self):
+        case = problem(4, n_samples=2, n_parameters=10, seed=1)
+        W = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
+        found = limit(nf.LinearSystem("dgd", W, linearized(case), 0.05, [1.0, 1.0, 1.0, 0.0]))
+        assert found.kind == "interpolant"
+        assert found.loss[:3].max() < 1e-20 < 1e-3 < found.loss[3]
+        assert found.sentence.endswith("every loss vanishes but those of agents without a gradient (c_q = 0)")
+        assert limit(nf.LinearSystem("dgd", W, linearized(case), 0.05)).sentence.endswith("every loss vanishes")
+
     def test_no_limit(self):
         _, of = design(step_size=10.0)
         found = limit(of)
@@ -219,7 +231,7 @@ class TestCompare:
         for table in (found.text(), str(found), found.markdown(), found.latex()):
             assert all(row.label in table for row in found.rows)
         assert found.markdown().count("\n") == 4
-        assert found.latex().count("&") == 12 * 4
+        assert found.latex().count("&") == (4 + 5 + 4) * 4
 
     def test_studies(self):
         data = nf.datasets.half_moons(4, 10, seed=0)
@@ -234,10 +246,58 @@ class TestCompare:
         assert found.rows[0].radius > 1
         assert found.rows[0].time_constant < 0
         assert found.rows[0].end == "none"
+        assert [row.verdict for row in found.rows] == ["unstable", "stable"]
+        dashes = found.text().splitlines()[2].split("  ")
+        assert sum(cell.strip() == "–" for cell in dashes) == 8  # four constants, the largest step, three losses
         assert math.isnan(found.rows[0].final_loss)
         ax = found.plot()
         assert [text.get_text() for text in ax.get_legend().get_texts()] == ["dgd, η = 0.02"]
         assert "dgd, η = 10" in ax.get_title(loc="left")
+
+    def test_verdicts_are_those_of_the_stability_reports(self):
+        steps = [0.02, 1.0, nf.stability(design("cta")[1]).max_step_size]
+        rules = ("cta", "cta", "cta", "dgd", "extra")
+        of = [design(rule, step_size=step)[1] for rule, step in zip(rules, [*steps, 10.0, 0.02], strict=True)]
+        wanted = list(map(nf.stability, of))
+        rows = compare(of).rows
+        assert [row.verdict for row in rows] == [report.iteration.verdict for report in wanted]
+        assert [row.max_step_size for row in rows] == [report.max_step_size for report in wanted]
+        assert {row.verdict for row in rows} == {"stable", "unstable", "undecided"}
+        quick = compare(of, max_step_size=False).rows
+        assert [row.verdict for row in quick if row.verdict != "undecided"] == [
+            row.verdict for row, other in zip(rows, quick, strict=True) if other.verdict != "undecided"
+        ]
+
+    def test_the_largest_step_is_searched_for_once(self, monkeypatch):
+        """It does not depend on a design's own step size, and is the most expensive of the columns."""
+        from ntkflow.analysis import compare as module
+
+        searched, search = [], module.largest_step
+        monkeypatch.setattr(module, "largest_step", lambda *given, **more: searched.append(1) or search(*given, **more))
+        _, first = design("diging", step_size=0.001)
+        others = [nf.LinearSystem("diging", PATH, first.model, step, "sum") for step in (0.002, 0.003)]
+        rows = compare([first, *others]).rows
+        assert len(searched) == 1
+        assert {row.max_step_size for row in rows} == {nf.stability(first).max_step_size}
+        other_weights = nf.LinearSystem("diging", np.full((Q, Q), 1 / Q), first.model, 0.001, "sum")
+        other_scale = nf.LinearSystem("diging", PATH, first.model, 0.001, "global")
+        rows = compare([first, other_weights, other_scale]).rows
+        assert len(searched) == 4
+        assert len({row.max_step_size for row in rows}) == 3
+
+    @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+    @pytest.mark.parametrize("count", [1, 4, 8])
+    def test_latex_is_no_wider_than_a_page(self, count, tmp_path):
+        of = design("exact_diffusion", step_size=1.234567e-5)[1]
+        labels = [f"exact_diffusion, static-exponential, step size {i}" for i in range(count)]
+        found = compare([of] * count, labels).latex()
+        page = rf"\documentclass{{article}}\begin{{document}}\noindent {found}\end{{document}}"
+        (tmp_path / "a.tex").write_text(page)
+        command = ["pdflatex", "-interaction=batchmode", "-halt-on-error", "a.tex"]
+        made = subprocess.run(command, capture_output=True, cwd=tmp_path)
+        log = (tmp_path / "a.log").read_text(errors="replace")
+        assert made.returncode == 0, log[-2000:]
+        assert "Overfull" not in log
 
     def test_figure(self, found):
         _, ax = plt.subplots()
@@ -245,6 +305,35 @@ class TestCompare:
         assert [text.get_text() for text in ax.get_legend().get_texts()] == ["dgd", "atc", "extra"]
         for row, dot in zip(found.rows, ax.collections, strict=True):
             np.testing.assert_allclose(dot.get_offsets()[0], [1 / row.consensus, 1 / row.moving])
+
+    @pytest.mark.parametrize("count", [1, 7, 18, 30])
+    def test_many_designs_in_a_figure(self, systems, count):
+        rng, first = np.random.default_rng(3), compare(systems[:1], max_step_size=False)
+        places = np.exp(rng.normal(size=(count, 2)) * (2 if count > 7 else 0.2))
+        rows = tuple(
+            dataclasses.replace(first.rows[0], label=f"exact_diffusion, cycle {i}", consensus=x, moving=y)
+            for i, (x, y) in enumerate(places)
+        )
+        ax = dataclasses.replace(first, rows=rows).plot()
+        looks = {(tuple(dot.get_facecolor().ravel()), dot.get_paths()[0].vertices.tobytes()) for dot in ax.collections}
+        assert len(looks) == count
+        ax.figure.draw_without_rendering()
+        inside, legend = ax.figure.bbox, ax.get_legend().get_window_extent()
+        assert inside.x0 <= legend.x0
+        assert legend.x1 <= inside.x1
+        assert inside.y0 <= legend.y0
+        assert ax.get_window_extent().width > 0.3 * inside.width
+        assert not legend.overlaps(ax.get_window_extent())
+        for axis in (ax.xaxis, ax.yaxis):
+            boxes = [label.get_window_extent() for label in axis.get_ticklabels(which="both") if label.get_text()]
+            assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+    def test_dots_that_coincide_are_rings(self, systems):
+        first = compare(systems[:1], max_step_size=False)
+        rows = tuple(dataclasses.replace(first.rows[0], label=f"{i}") for i in range(3))
+        dots = dataclasses.replace(first, rows=rows).plot().collections
+        assert [len(dot.get_facecolor()) for dot in dots] == [1, 0, 0]
+        assert dots[0].get_sizes() < dots[1].get_sizes() < dots[2].get_sizes()
 
     def test_bad_input(self, systems):
         with pytest.raises(nf.errors.InputError, match="designs: expected at least one"):
@@ -281,6 +370,29 @@ class TestTables:
         assert lines[4] == r"a\_b$|$c & $1.5 \cdot 10^{-7}$ & $3$ & yes \\"
         assert lines[5] == r"$x^2$ & $\infty$ & -- & no \\"
         assert lines[6] == r"ü \% & $1 - 0.5i$ & $-1$ & -- \\"
+
+    @pytest.mark.parametrize(
+        ("words", "typeset"),
+        [
+            ("|W - W^T| < 1e-07", r"$|$W - $W^\top$$|$ $<$ $10^{-7}$"),
+            ("−1 and -0.5, not 1-2 or a-1", "$-1$ and $-0.5$, not 1-2 or a-1"),
+            ("η λ_max(Ψ)", r"$\eta$ $\lambda_{\max}$($\Psi$)"),
+            ("dé₂∇漢e\u0301", r"dé$_{2}$$\nabla$?é"),
+        ],
+    )
+    def test_words_in_latex(self, words, typeset):
+        assert _tables.latex_text(words) == typeset
+
+    def test_no_minus_zero(self):
+        assert _tables.cell(-0.0) == _tables.cell(np.float64(-0.0)) == "0"
+
+    @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+    def test_any_character_compiles(self, tmp_path):
+        codes = [*range(0x20, 0x7F), *range(0xA0, 0x180), *range(0x370, 0x530), *range(0x2000, 0x2300), 0x1D4E6]
+        body = "\n\n".join(f"x {_tables.latex_text(chr(code))} y" for code in codes)
+        (tmp_path / "a.tex").write_text(rf"\documentclass{{article}}\begin{{document}}{body}\end{{document}}")
+        command = ["pdflatex", "-interaction=batchmode", "-halt-on-error", "a.tex"]
+        assert subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == 0
 
     def test_no_rows(self):
         assert _tables.text_table(["a"], []) == "a\n-"

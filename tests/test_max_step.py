@@ -10,7 +10,7 @@ import ntkflow as nf
 from ntkflow.analysis._driven import Driven
 from ntkflow.analysis._largest_step import largest_step
 from ntkflow.analysis._reduction import reduction
-from ntkflow.analysis.stability import stability
+from ntkflow.analysis.stability import stability, stability_region
 
 RULES = nf.algorithms.names()
 GRAPHS = {
@@ -162,3 +162,104 @@ def test_the_largest_step_belongs_to_the_normalization():
     steps = {c: stability(nf.LinearSystem("dgd", W, lin, 0.1, c)).max_step_size for c in ("sum", "per_agent", "global")}
     assert math.isclose(steps["per_agent"], 3 * steps["sum"], rel_tol=1e-12)
     assert math.isclose(steps["global"], 12 * steps["sum"], rel_tol=1e-12)
+
+
+class TestTheStepSizeOfTheSystemPlaysNoPart:
+    """A rank that falls by accident, or out of sight, at the system's own step size must not decide the largest one."""
+
+    J = np.random.default_rng(0).normal(size=(4, 2, 6))
+    W = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
+
+    @pytest.mark.parametrize("rule", ["cdmsgd", "cdmsgd_nesterov", "diging", "aug_dgm", "nids", "extra", "d2"])
+    def test_over_fourteen_decades(self, rule):
+        steps = [
+            stability(of(rule, self.W, self.J, share * unit(self.J))).max_step_size for share in (1e-9, 1e-3, 0.1, 1e5)
+        ]
+        assert max(steps) == pytest.approx(min(steps), rel=1e-9)
+        at = judged(rule, self.W, self.J, unit(self.J))
+        assert at(0.999 * steps[0])[0] < 1 < at(1.001 * steps[0])[0]
+
+    def test_a_rank_that_falls_by_accident(self):
+        J = np.array([[[1.0, 0]], [[0, 1]], [[1, 1]], [[0.5, 0.2]]])
+        steps = [stability(of("cdmsgd_nesterov", self.W, J, eta)).max_step_size for eta in (0.1, 0.5, 1.0)]
+        assert max(steps) == pytest.approx(min(steps), rel=1e-9)
+        shifted = 0.3 * np.eye(4) + 0.7 * np.roll(np.eye(4), 1, axis=1)
+        steps = [stability(of("cta", shifted, J, eta)).max_step_size for eta in (0.1, 0.5, 1.0)]
+        assert max(steps) == pytest.approx(min(steps), rel=1e-9)
+
+    def test_a_region_has_no_momentum_of_its_own(self):
+        regions = [stability_region(of("cdmsgd", self.W, self.J, eta, momentum=mu), [0.01, 0.1], [0.0, 0.3, 0.9])
+                   for eta, mu in ((0.1, 0.9), (0.1, 0.0), (1e6, 0.5))]  # fmt: skip
+        np.testing.assert_allclose(regions[1:], regions[:1] * 2, atol=1e-10)
+        for i, eta in enumerate((0.01, 0.1)):
+            for j, mu in enumerate((0.0, 0.3, 0.9)):
+                A, _, _, _ = of("cdmsgd", self.W, self.J, eta, momentum=mu).dense()
+                raw = np.abs(np.linalg.eigvals(A + np.eye(len(A))))
+                assert np.abs(raw - regions[0][i, j]).min() < 1e-9  # one of the whole map's, marginal ones aside
+
+
+def test_weights_that_amplify_leave_no_step_size():
+    """W has the eigenvalue 2: however small the step, what disagrees grows."""
+    W = np.array([[1.5, -0.5], [-0.5, 1.5]])
+    for rule in ("dgd", "atc", "cta"):
+        report = stability(of(rule, W, np.random.default_rng(0).normal(size=(2, 2, 5)), 0.01))
+        assert report.max_step_size == 0.0
+        assert report.iteration.verdict == "unstable"
+
+
+def test_an_excursion_at_the_first_look_is_no_instability_from_the_start():
+    """The abscissa of this flow is clearly negative until 400 in units of 1/λ_max, and the crossing is a real one."""
+    J = np.array([0.18, 1.07, 1.8, 0.11, 3.23]).reshape(5, 1, 1)
+    W = 0.3 * np.eye(5) + 0.7 * np.roll(np.eye(5), 1, axis=1)
+    report, at = stability(of("cta", W, J, 0.01)), judged("cta", W, J, unit(J))
+    assert 400 < report.max_step_size_flow / unit(J) < 450
+    assert at(0.999 * report.max_step_size_flow)[1] < 0 < at(1.001 * report.max_step_size_flow)[1]
+
+
+def test_a_crossing_below_the_first_step_size_of_the_scan():
+    d = 1e-7  # of λ_min from −1
+    W, J = np.array([[d / 2, 1 - d / 2], [1 - d / 2, d / 2]]), np.random.default_rng(0).normal(size=(2, 2, 3))
+    report, at = stability(of("cdmsgd", W, J, 1e-9)), judged("cdmsgd", W, J, unit(J))
+    assert report.classical_step_size < report.max_step_size < 1e-6
+    assert at(0.99 * report.max_step_size)[0] < 1 < at(1.01 * report.max_step_size)[0]
+
+
+@pytest.mark.parametrize("share", [1e-4, 1e-2])
+def test_rounding_of_near_defective_modes_is_no_crossing(share):
+    """DIGing's flow on a long path is stable for every step size; in 50 digits the abscissa at 2,586 is −4e-6."""
+    W, J = judges.metropolis(nf.graphs.path(10)), np.random.default_rng(0).normal(size=(10, 1, 3))
+    report = stability(of("diging", W, J, share * unit(J)))
+    assert report.max_step_size_flow == math.inf
+    nearly_apart = (1 - 1e-6) * np.eye(5) + 1e-6 * judges.metropolis(nf.graphs.cycle(5))
+    J = np.random.default_rng(0).normal(size=(5, 2, 3))
+    assert stability(of("diging", nearly_apart, J, share * unit(J))).max_step_size / unit(J) > 1.9
+
+
+def test_eigenvalues_that_a_polynomial_in_W_makes_equal():
+    """W² has one eigenvalue where W has two: the driven part is smaller than R, and nothing of it stays."""
+    shift = np.roll(np.eye(4), 1, axis=1)
+    W, J = 0.5 * (shift + shift.T), np.random.default_rng(0).normal(size=(4, 2, 9))
+    system = of("icdsgd", W, J, 0.05, consensus_steps=2)
+    A, B, _, _ = system.dense()
+    M = A + np.eye(36)
+    reached = np.linalg.qr(np.hstack([B, M @ B, M @ M @ B]))[0][:, :16]
+    report = stability(system)
+    assert report.iteration.verdict == "stable"
+    assert report.spectral_radius == pytest.approx(judges.radius(reached.T @ M @ reached), abs=1e-9)
+    assert report.spectral_radius < 1
+
+
+def test_what_compression_leaves_out_can_be_unstable():
+    """A faint Jacobian on a mode at −1 + 1e-7 is enough; after compression nobody can tell."""
+    d = 1e-7
+    W = np.eye(3)
+    W[1:, 1:] = [[d / 2, 1 - d / 2], [1 - d / 2, d / 2]]
+    whole = nf.LinearizedModel.from_jacobian(np.array([[[1.0, 0]], [[0, 5e-4]], [[0, 5e-4]]]), np.ones((3, 1)))
+    known, faint = (nf.LinearSystem("dgd", W, model, 1.0, "sum") for model in (whole, whole.compress(1e-3)))
+    assert stability(known).iteration.verdict == "unstable"
+    assert stability(faint).iteration.verdict == "undecided"
+    assert stability(faint).max_step_size <= stability(known).max_step_size
+    amplifies = np.zeros((4, 4))
+    amplifies[:2, :2], amplifies[2:, 2:] = 0.5, [[1.5, -0.5], [-0.5, 1.5]]
+    J = np.random.default_rng(0).normal(size=(4, 2, 4)) * np.array([1, 1, 1e-12, 1e-12])[:, None, None]
+    assert stability(of("dgd", amplifies, J, 0.01)).iteration.verdict != "stable"

@@ -380,3 +380,68 @@ def test_nothing_to_learn():
         report = minimality(nf.LinearSystem(rule, nf.weights.metropolis_hastings(nf.graphs.path(3)), lin, 0.1))
         assert (report.minimal_order, report.controllable_dimension, report.observable_dimension) == (0, 0, 0)
         assert report.null_dimension == 4
+
+
+@pytest.mark.parametrize("apart", [1.0, 1e-3, 1e-7, 1e-9])
+@pytest.mark.parametrize("directed", [False, True])
+def test_one_rank_decides_the_kernel_of_dgd(apart, directed):
+    """T3: P − rank of the joint Jacobian, however near to each other the agents' row spaces are."""
+    rng = np.random.default_rng(0)
+    J = rng.normal(size=(1, 1, 4)) + apart * rng.normal(size=(5, 1, 4))
+    W = rng.random((5, 5)) if directed else nf.weights.metropolis_hastings(nf.graphs.cycle(5))
+    lin = nf.LinearizedModel.from_jacobian(J, np.ones((5, 1)))
+    system = nf.LinearSystem("dgd", W / W.sum(axis=1, keepdims=True), lin, 0.05)
+    report, whole = minimality(system), nf.stability(system)
+    sentence = next(line for line in whole.conclusions if line.startswith("T3"))
+    assert report.null_dimension == 0
+    assert "4 of 4" in sentence
+    assert "so A is Hurwitz" in sentence
+    assert whole.flow.whole
+
+
+def test_agents_of_one_part_may_share_their_data():
+    """Two parts of a directed network, P = 5: four of five directions rest where two agents share, two of five else."""
+    rng = np.random.default_rng(0)
+    J, W = rng.normal(size=(5, 1, 5)), np.zeros((5, 5))
+    J[1] = J[0]
+    W[:2, :2], W[2:, 2:] = rng.random((2, 2)), rng.random((3, 3))
+    lin = nf.LinearizedModel.from_jacobian(J, np.ones((5, 1)))
+    for rule in ("dgd", "atc", "cdmsgd"):
+        system = nf.LinearSystem(rule, W / W.sum(axis=1, keepdims=True), lin, 0.02)
+        assert minimality(system).null_dimension == 4 + 2
+
+
+def test_agents_without_a_gradient_do_not_count_towards_the_rank():
+    """c_q = 0: outputs see all three parameters, and the data that pull see two of them."""
+    lin = nf.LinearizedModel.from_jacobian(np.eye(3)[:, None, :], np.ones((3, 1)))
+    system = nf.LinearSystem("dgd", nf.weights.metropolis_hastings(nf.graphs.path(3)), lin, 0.1, [1.0, 1.0, 0.0])
+    report = nf.stability(system)
+    assert minimality(system).null_dimension == 1
+    assert any("2 of 3, so A has the eigenvalue 0, 1 times" in line for line in report.conclusions)
+    assert (report.flow.whole, report.iteration.whole) == (False, False)
+
+
+def test_a_rank_without_a_gap_is_called_numerical(network):
+    system = nf.LinearSystem("dgd", network.mixing, network.model, 1e-3)
+    sentence = next(line for line in nf.stability(system).conclusions if line.startswith("T3"))
+    assert f"numerically: singular values below {minimality(system).tolerance:.2g} of the largest" in sentence
+    assert f"it is {network.model.n_parameters - minimality(system).null_dimension} of" in sentence
+
+
+def test_what_agents_apart_do_not_see_is_common_to_none():
+    lin = nf.LinearizedModel.from_jacobian(np.random.default_rng(0).normal(size=(5, 2, 8)), np.ones((5, 2)))
+    found = minimality(nf.LinearSystem("atc", np.eye(5), lin, 0.01)).unobservable
+    assert "1 ⊗ v" not in found
+    assert "30 are sums of u ⊗ v with Wu = u, of which there are 5 independent ones" in found
+
+
+@pytest.mark.parametrize("rule", ["diging", "aug_dgm", "atc_tracking", "extra"])
+def test_what_training_moves_is_what_control_is_given(rule):
+    from ntkflow.interop.matrices import minimal_matrices
+
+    lin = linearized(problem(4, n_samples=2, n_parameters=3, seed=1))
+    system = nf.LinearSystem(rule, nf.weights.metropolis_hastings(nf.graphs.cycle(4)), lin, 0.01)
+    report = minimality(system)
+    assert report.driven_order == minimal_matrices(system).order
+    moved = f"Training moves {report.driven_order} of the {report.minimal_order} states"
+    assert (moved in report.text()) == (rule != "extra") == (report.driven_order < report.minimal_order)

@@ -57,6 +57,25 @@ def directed(Q, seed=0):
     return W / W.sum(axis=1, keepdims=True)
 
 
+def test_the_abscissa_of_modes_beyond_minus_one():
+    """z = 1 − η = −0.5: the flow's rate is −1.5. Where nothing is seen there is none, and −1 stands for it."""
+    one = nf.LinearizedModel.from_jacobian(np.array([[[1.0, 0.0]]]), np.ones((1, 1)))
+    of = nf.LinearSystem("gd", None, one, 1.5, "sum")
+    assert spectrum(of).abscissa == pytest.approx(-1.5)
+    assert spectrum(of).abscissa == pytest.approx(stability(of).spectral_abscissa)
+    nothing = nf.LinearizedModel.from_jacobian(np.zeros((1, 1, 2)), np.ones((1, 1)))
+    assert spectrum(nf.LinearSystem("gd", None, nothing, 1.5, "sum")).abscissa == -1.0
+
+
+def test_a_mode_that_is_averaged_away_has_agents():
+    """W = 1 ⊕ 11ᵀ/2 is a projection: what it takes to zero is a mode of ATC, the difference of agents 2 and 3."""
+    W = np.array([[1.0, 0, 0], [0, 0.5, 0.5], [0, 0.5, 0.5]])
+    alike = nf.LinearizedModel.from_jacobian(np.full((3, 1, 1), 0.9), np.ones((3, 1)))
+    found = spectrum(nf.LinearSystem("atc", W, alike, 2.0, "sum"))
+    assert found.participation[list(found.kinds).index("hidden")] == pytest.approx([0, 0.5, 0.5], abs=1e-12)
+    assert np.isfinite(found.agreement).all()
+
+
 class TestEigenvalues:
     @pytest.mark.parametrize("topology", FEW)
     @pytest.mark.parametrize("rule", CATALOGUE)
@@ -321,12 +340,19 @@ class TestReports:
         with pytest.raises(nf.errors.UnknownNameError, match="kind"):
             found.slowest_of("lerning")
 
+    def test_unstable_designs_are_said_to_be_so(self):
+        stable, unstable = (spectrum(system("dgd", step_size=step)) for step in (0.01, 10.0))
+        assert (stable.verdict, unstable.verdict) == ("stable", "unstable")
+        assert "; unstable, what learns has spectral radius 1 + " in unstable.text()
+        assert "unstable" not in stable.text()
+
     def test_nothing_to_learn(self):
         lin = nf.LinearizedModel.from_jacobian(np.zeros((3, 1, 2)), np.ones((3, 1)))
         found = spectrum(nf.LinearSystem("dgd", np.full((3, 3), 1 / 3), lin, 0.1))
         assert found.slowest is None
         assert (found.radius, found.abscissa) == (0.0, -1.0)
         assert found.multiplicity.sum() == 6
+        assert found.text().startswith("dgd, step size 0.1: 6 modes; no data move any of them\n")
 
 
 class TestLocus:
@@ -385,6 +411,22 @@ class TestFigures:
         for curve, found, dot in zip(curves, loci, ax.collections, strict=True):
             assert np.nanmax(curve.get_ydata()) == found.rate.max()
             np.testing.assert_allclose(dot.get_offsets()[0], [found.best, found.rate.max()])
+
+    @pytest.mark.parametrize("rule", ["dgd", "atc", "extra"])
+    def test_the_dotted_line_is_where_stability_ends(self, rule):
+        """On a coarse grid too: it is no grid point."""
+        end = nf.stability(system(rule)).max_step_size
+        found = root_locus(system(rule), np.geomspace(end / 30, 8 * end, 5))
+        [dotted] = [line for line in spectra.rates(found).lines if line.get_linestyle() == ":"]
+        assert found.end == pytest.approx(end, rel=1e-5)
+        assert set(dotted.get_xdata()) == {found.end}
+
+    def test_no_dotted_line_where_no_end_was_seen(self):
+        end = nf.stability(system("dgd")).max_step_size
+        for etas in ([end / 3, end / 2], [2 * end, 3 * end]):
+            found = root_locus(system("dgd"), etas)
+            assert found.end is None
+            assert not [line for line in spectra.rates(found).lines if line.get_linestyle() == ":"]
 
     def test_nobody_elses_style_changes(self):
         before = dict(plt.rcParams)

@@ -1,6 +1,8 @@
 """Verdicts against judges that share nothing with them: dense eigenvalues, and 60 digits near the boundary."""
 
+import dataclasses
 import math
+import re
 
 import judges
 import mpmath
@@ -245,6 +247,57 @@ def test_a_report_reads_well(rule):
     assert max(len(line) for line in text.splitlines()) <= 160
 
 
+class TestWhatAReportSaysFirst:
+    J = np.random.default_rng(2).standard_normal((4, 2, 9))
+
+    def report(self, rule="dgd", step_size=0.05, J=J):
+        return stability(of(rule, nf.graphs.cycle(4), J, step_size))
+
+    def test_room(self):
+        report = self.report()
+        times = report.max_step_size / 0.05
+        wanted = f"Stable at η = 0.05; up to {report.max_step_size:.4g}, {times:.3g} times as much. The flow is stable."
+        assert str(report).splitlines()[:2] == ["dgd: eta = 0.05", wanted]
+        assert wanted in report.markdown()
+        assert r"\textbf{dgd: $\eta = 0.05$}" in report.latex()
+        assert r"Stable at $\eta$ = 0.05;" in report.latex()
+
+    def test_too_large(self):
+        largest = self.report().max_step_size
+        assert self.report(step_size=10.0).headline.startswith(f"Unstable at η = 10; stable up to {largest:.4g}, 0.0")
+        near = self.report(step_size=largest * 1.0001).headline
+        assert f"stable up to {largest:.8g}, 0.01 % less" in near
+
+    def test_none_and_undecided(self):
+        flip = np.array([[0.0, 1.0], [1.0, 0.0]])
+        never = stability(of("dgd", nf.graphs.path(2), self.J[:2], 0.05, W=flip))
+        assert never.headline.startswith("Unstable at η = 0.05; the smallest step sizes are so too.")
+        at = self.report("extra", self.report("extra").max_step_size)
+        assert at.headline.startswith(f"Undecided at η = {at.step_size:.6g}: {at.iteration.certificate}.")
+
+    def test_nothing_moves(self):
+        report = self.report(J=0 * self.J)
+        assert report.headline.startswith("No data move anything")
+        assert "∞" in report.text()
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_no_minus_zero_and_no_proposition_about_others(self, rule):
+        report = self.report(rule, 1e-3)
+        for shown in (report.text(), report.markdown(), report.latex()):
+            assert not re.search(r"-0(?![.\d])", shown)
+            assert "says nothing of" not in shown
+        assert (rule not in ("dgd", "cdsgd")) == any("says nothing of" in line for line in report.conclusions)
+
+    def test_the_crossing_has_the_digits_that_tell_its_ends_apart(self):
+        report = self.report("extra")
+        [line] = [line for line in report.text().splitlines() if line.startswith("The crossing")]
+        low, high = map(float, re.findall(r"\d\.\d+", line))
+        assert low < high
+        assert [low, high] == pytest.approx(report.step_size_bracket, rel=1e-9)
+        same = dataclasses.replace(report, step_size_bracket=(0.5, 0.5))
+        assert "crossing lies" not in same.text()
+
+
 matrices = st.integers(1, 6).flatmap(
     lambda d: st.tuples(
         st.lists(st.floats(-1.5, 1.5), min_size=d, max_size=d), st.integers(0, 2**32 - 1), st.booleans()
@@ -311,3 +364,57 @@ def test_an_agent_without_a_gradient_moves_nothing_of_its_own():
         part = judges.part(M, D, C, 1e-9)
         assert math.isclose(report.spectral_radius, judges.radius(part), abs_tol=1e-12)
         assert report.flow.verdict == report.iteration.verdict == "stable"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_units_change_nothing(rule):
+    """J × u and η / u²: the very same system. An agent without data makes trackers rest in more than one way."""
+    J = np.random.default_rng(0).normal(size=(5, 2, 3))
+    J[0] = 0.0
+    found = []
+    for unit in 10.0 ** np.arange(-6, 7, 2):
+        system = of(rule, nf.graphs.cycle(5), unit * J, 0.05 / unit**2)
+        report, order = stability(system), Driven(system.reduced).order
+        found.append((order, report.flow.verdict, report.iteration.verdict, report.flow.whole, report.iteration.whole))
+        assert report.iteration.verdict == "stable"
+        assert math.isclose(report.spectral_radius, stability(of(rule, nf.graphs.cycle(5), J, 0.05)).spectral_radius)
+    assert len(set(found)) == 1
+    assert found[0][0] == 27 or rule not in TRACKERS
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("Q", [3, 5])
+def test_what_a_directed_network_conserves_is_counted(rule, Q):
+    """Against ranks of the dense A; no rounded eigenvalue 1 may pass for one inside."""
+    J = np.random.default_rng(Q).normal(size=(Q, 1, 2))
+    W = 0.6 * np.eye(Q) + 0.4 * np.roll(np.eye(Q), 1, axis=1)
+    W[0] = 1.0 / Q
+    for step_size in (0.01, 0.1):
+        system = of(rule, nf.graphs.cycle(Q), J, step_size, W)
+        report, A = stability(system), system.dense()[0]
+        resting = len(A) - np.linalg.matrix_rank(A @ A, tol=1e-9)
+        assert sum(mode.multiplicity for mode in report.marginal_modes if mode.value == 1) == resting
+        if resting:
+            assert (report.flow.whole, report.iteration.whole) == (False, False)
+            assert report.raw_spectral_radius >= 1
+        assert math.isclose(report.raw_spectral_abscissa, np.linalg.eigvals(A).real.max(), abs_tol=1e-7)
+
+
+def test_the_kernel_of_the_mixing_matrix_is_part_of_the_whole():
+    """ATC with W = 11ᵀ/2: the driven mode has the rate −1.5, differences between agents −1."""
+    report = stability(of("atc", nf.graphs.path(2), np.ones((2, 1, 1)), 1.5, np.full((2, 2), 0.5)))
+    assert (report.spectral_abscissa, report.raw_spectral_abscissa) == pytest.approx((-1.5, -1.0))
+    assert report.raw_spectral_radius == pytest.approx(0.5)
+
+
+def test_what_a_rank_decision_leaves_out_is_not_called_stable():
+    """A chain of couplings of 1e-8 leads to a mode at −1.2; the second of them is below the threshold of its rank."""
+    e, J = 1e-8, np.eye(4, 1)[:, None, :]
+    W = np.array([[1 - e, e, 0, 0], [0.2, 0.5, e, 0.3 - e], [e, 0, -1.2, 2.2 - e], [0.2, 0.5, 0, 0.3]])
+    report = stability(of("dgd", nf.graphs.path(4), J, 0.5, W))
+    assert (report.iteration.verdict, report.iteration.bibo, report.iteration.whole) == ("undecided", None, False)
+    assert "rank decisions without a clear gap" in report.iteration.certificate
+    assert report.flow.verdict == "stable"  # at −1.2 the flow is inside
+    W[:2], W[2:] = [[0.9, 0.1, 0, 0], [0.2, 0.8, 0, 0]], [[0, 0, -1.2, 2.2], [0, 0, 0.7, 0.3]]
+    apart = stability(of("dgd", nf.graphs.path(4), J, 0.5, W)).iteration
+    assert (apart.verdict, apart.whole) == ("stable", False)  # never driven, and no rank in doubt

@@ -8,7 +8,8 @@ and w = (B + (M − I) X) e: what the start puts on a mode that never moves (z =
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,17 +17,22 @@ import numpy as np
 
 from ._certificates import Judgement, Matrix, excess, judge, norm_bound, rounding
 from ._form import ProductForm, SymmetricForm, degree_of, form_of
-from ._staircase import reachable
+from ._staircase import Subspace, largest, norm, reachable
 
 if TYPE_CHECKING:
     from ._reduction import Reduction
 
+GENERIC = 0.37  # a step size in units of 1/λ_max(Ψ), and a momentum, at which no rank falls by accident
+CLEAR, FAINT = 1e3, 1e-12  # the gap of singular values at which a rank decision is believed, and what is rounding
+JORDAN = 1e-6  # how far outside a mode that is marginal by structure may seem to be: as one of a Jordan block does
+
 
 @dataclass(frozen=True, eq=False)
 class Driven:
-    """The map on the driven and seen part."""
+    """The map on the driven and seen part; with ``everything`` the form speaks of all of R, which contains it."""
 
     reduction: Reduction
+    everything: bool = False
 
     def map(self, step_size: float | None = None, **numbers: float) -> Matrix:
         """The iteration's map there, (order, order)."""
@@ -46,10 +52,30 @@ class Driven:
 
     @cached_property
     def form(self) -> SymmetricForm | ProductForm | None:
-        """What the rule's words say, where W is symmetric and everything in R but the kernel of ATC's W is driven."""
+        """What the rule's words say, where W is symmetric and everything in R but the kernel of ATC's W is driven.
+
+        For i-CDSGD it need not be: Wᵗ may have fewer distinct eigenvalues than W.
+        """
         found = form_of(self.reduction.rule, self.reduction.numbers) if self.reduction.symmetric else None
-        hidden = isinstance(found, SymmetricForm) and 0 not in found.curvature
-        return None if hidden or not np.all(self.reduction.scale > 0) else found
+        if found is None or not np.all(self.reduction.scale > 0):
+            return None
+        moved = found.mixed(self.reduction.eigenvalues) != 0
+        movable = int(moved.sum()) if isinstance(found, ProductForm) and found.left else self.reduction.dimension
+        return found if self.everything or self.reduction.minimal.order == movable else None
+
+    @cached_property
+    def anywhere(self) -> Driven:
+        """What a scan over step sizes runs on: at the system's own step size a rank may fall by accident.
+
+        The same system at a generic step size; itself where the form speaks for all step sizes at once.
+        """
+        return self if self.form is not None or not math.isfinite(self.unit) else self.at({})
+
+    def at(self, parameters: Mapping[str, float]) -> Driven:
+        """The system with these parameters and a generic step size."""
+        reduced = self.reduction
+        numbers = reduced.at(GENERIC * self.unit, **parameters)
+        return Driven(replace(reduced, numbers=numbers, parameters={**reduced.parameters, **parameters}))
 
     @property
     def blur(self) -> float:
@@ -103,13 +129,36 @@ class Driven:
         slowest = -(float(np.linalg.svd(G, compute_uv=False)[-1]) ** 2)
         return slowest if flow else max(slowest, -1.0 - float(np.linalg.eigvalsh(symmetric)[0]))
 
-    def judge(self, *, flow: bool) -> Judgement:
-        """The verdict at the system's own step size, from enclosed eigenvalues."""
-        symmetric = self.similar(self.reduction.step_size)
-        M = self.map() if symmetric is None else symmetric
+    def judge(self, *, flow: bool, step_size: float | None = None) -> Judgement:
+        """The verdict at a step size, the system's own if none is given, from enclosed eigenvalues."""
+        symmetric = self.similar(self.reduction.step_size if step_size is None else step_size)
+        M = self.map(step_size) if symmetric is None else symmetric
         size = norm_bound(M) + 1.0
         uncertainty = 2.0 * rounding(len(M), size) + self.blur * size
-        return judge(M - np.eye(len(M)) if flow else M, uncertainty, flow=flow, symmetric=symmetric is not None)
+        found = judge(M - np.eye(len(M)) if flow else M, uncertainty, flow=flow, symmetric=symmetric is not None)
+        doubt = self._doubt(flow) if found.verdict == "stable" and step_size is None else ""
+        return replace(found, verdict="undecided", certificate=doubt) if doubt else found
+
+    def _doubt(self, flow: bool) -> str:
+        """Why modes that rank decisions left out might be driven, and are unstable; empty where they are not."""
+        left = self.order < self.reduction.n_blocks * self.reduction.dimension
+        if self.form is not None or not left or not self._faint:
+            return ""
+        outside = float(excess(self.learning_eigenvalues - flow, flow=flow).max())
+        found = f"rank decisions without a clear gap leave out a mode that is unstable by {outside:.2g}"
+        return found if outside > JORDAN else ""
+
+    @property
+    def _faint(self) -> bool:
+        """Whether what was left out as not reached or not seen is more than rounding."""
+        kalman = self.reduction.kalman
+        found = [space for space in (kalman.minimal, kalman.observable, self._reached) if space is not None]
+        return any(space.gap < CLEAR or space.dropped > FAINT for space in found)
+
+    @cached_property
+    def learning_eigenvalues(self) -> Matrix:
+        """Those of the map on all of the learning part, driven or not."""
+        return np.asarray(np.linalg.eigvals(self.reduction.map()))
 
     @cached_property
     def _powers(self) -> tuple[Matrix, ...]:
@@ -128,13 +177,20 @@ class Driven:
     @cached_property
     def _frame(self) -> Matrix | None:
         """An orthonormal basis of what the first update reaches of the minimal part; None for everything."""
+        found = self._reached
+        return None if found is None or found.dimension == self.reduction.minimal.order else found.basis
+
+    @cached_property
+    def _reached(self) -> Subspace | None:
+        """The same with its rank decisions; None where the start takes nothing from residuals."""
         part = self.reduction.minimal
         if not part.order or not part.X0.any():
             return None
-        moved = part.B + part.M @ part.X0 - part.X0
-        columns = np.column_stack([moved, part.drive]) if self.reduction.apart else moved
-        basis = reachable(part.M, columns, self.reduction.tolerance).basis
-        return None if basis.shape[1] == part.order else basis
+        fed, moved = norm(part.B) + norm(part.X0), part.B + part.M @ part.X0 - part.X0
+        columns = [moved / fed]  # by what it is a difference of, whose rounding it has
+        if self.reduction.apart:
+            columns.append(part.drive[:, None] / (norm(part.drive[:, None]) or 1.0))
+        return reachable(part.M / (largest(part.M) or 1.0), np.hstack(columns), self.reduction.tolerance)
 
 
 @dataclass(frozen=True, eq=False)

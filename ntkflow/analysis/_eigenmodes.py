@@ -125,11 +125,13 @@ def _completed(s: Numbers, Vt: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _product_vectors(X: Numbers, Y: Numbers, V: Numbers) -> tuple[Numbers, npt.NDArray[np.bool_]]:
-    """Eigenvectors of X Y from those of Y X: X v, or where X v = 0 (the eigenvalue 0) what Y takes to v."""
+    """Eigenvectors of X Y from those of Y X: X v, or where X v = 0 (the eigenvalue 0) what Y takes to v or v to 0."""
     vectors = X @ V
     still = np.linalg.norm(vectors, axis=0) <= STILL * np.finfo(float).eps * np.linalg.norm(X, 2)
     if still.any():
-        vectors[:, still] = np.linalg.lstsq(Y, V[:, still], rcond=None)[0]
+        v = V[:, still]
+        killed = np.linalg.norm(Y @ v, axis=0) <= STILL * np.finfo(float).eps * np.linalg.norm(Y, 2)
+        vectors[:, still] = np.where(killed, v, np.linalg.lstsq(Y, v, rcond=None)[0])
     return vectors, still
 
 

@@ -28,6 +28,17 @@ class SymmetricForm:
     mixing: dict[int, float]
     curvature: dict[int, float]
 
+    @property
+    def letter(self) -> str:
+        """What to call V."""
+        return "𝓦" if self.mixing == {1: 1.0} else "V"
+
+    @property
+    def bound(self) -> str:
+        """The exact largest step size of T8 (a) in words."""
+        plain = self.curvature == {0: 1.0}
+        return f"1/λ_max({'J' if plain else 'K'}({self.letter} + I)⁻¹{'Jᵀ' if plain else 'Kᵀ, K of rows √γ J𝓦ᵏ'})"
+
     def mixed(self, eigenvalues: Matrix) -> Matrix:
         """The eigenvalues of V from those of W."""
         return sum((c * eigenvalues**k for k, c in self.mixing.items()), np.zeros_like(eigenvalues))
@@ -50,6 +61,16 @@ class ProductForm:
     def gamma(self) -> float:
         """γ, which is c_1."""
         return self.steps[0]
+
+    @property
+    def letter(self) -> str:
+        """What to call V."""
+        return "𝓦" if self.power == 1 else "V"
+
+    @property
+    def bound(self) -> str:
+        """The step size of T8 (e) in words."""
+        return f"1/λ_max(J{self.letter}({self.letter} + I)⁻¹Jᵀ)"
 
     def mixed(self, eigenvalues: Matrix) -> Matrix:
         """The eigenvalues of V from those of W."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .._audit import MixingAudit, Property
 from ._form import SymmetricForm, form_of
+from ._kernel import joint_rank
 
 if TYPE_CHECKING:
     from ._reduction import Reduction
@@ -41,22 +40,21 @@ def _proposition(reduction: Reduction, held: tuple[Property, ...]) -> str:
 
 
 def _of_dgd(reduction: Reduction, audit: MixingAudit) -> list[str]:
-    if not is_dgd(reduction) or not (audit.holds("non_negative") and audit.holds("connected")):
+    if not rests(reduction, audit):
         return []
-    rank, P = _joint_rank(reduction), reduction.n_parameters
+    (rank, clear), P = joint_rank(reduction), reduction.n_parameters
     sure = "A is Hurwitz" if rank == P else f"A has the eigenvalue 0, {P - rank} times, without Jordan blocks"
+    counted = f", numerically: singular values below {reduction.tolerance:.2g} of the largest count as zero"
+    found = f"it is {rank} of {P}{'' if clear else counted}, so {sure}"
     return [
-        f"T3: A is Hurwitz if and only if the joint Jacobian has the rank P; it is {rank} of {P}, so {sure}.",
+        f"T3: A is Hurwitz if and only if the joint Jacobian has the rank P; {found}.",
         "T4: bounded inputs give bounded outputs all the same, minimal or not: what is driven decays.",
     ]
 
 
-def _joint_rank(reduction: Reduction) -> int:
-    """Of the stacked Jacobian: r_λ at λ = 1 on a connected graph."""
-    if reduction.modes:
-        return sum(mode.rank for mode in reduction.modes if mode.value == 1.0)
-    s = np.linalg.svd(reduction.readout.reshape(-1, reduction.readout.shape[2]), compute_uv=False)
-    return int((s > reduction.tolerance * s.max(initial=0.0)).sum())
+def rests(reduction: Reduction, audit: MixingAudit) -> bool:
+    """Whether T3 says that A has no eigenvalue but 0 outside of the open left half-plane."""
+    return is_dgd(reduction) and bool(audit.holds("non_negative") and audit.holds("connected"))
 
 
 def _without(reduction: Reduction, audit: MixingAudit) -> list[str]:

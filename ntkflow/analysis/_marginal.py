@@ -81,15 +81,27 @@ def _on_circle(value: complex) -> bool:
 
 def _of_learning(reduction: Reduction) -> list[MarginalMode]:
     """Roots at 1 of the consensus polynomial whatever the curvature: sums over the agents that the rule conserves."""
-    consensus = [mode.rank for mode in reduction.modes if mode.value == 1.0]
-    symbolic = modal(reduction.rule, **reduction.parameters)
+    sums, symbolic = _sums(reduction), modal(reduction.rule, **reduction.parameters)
     count = symbolic.structural_roots["lambda = 1"]
-    if not count or not sum(consensus):
+    if not count or not sums:
         return []
     generic = {eta: sympy.Rational(1, 7), kappa: sympy.Rational(3, 5)}
     parameters = {s: sympy.Rational(5, 11) for s in symbolic.consensus_matrix.free_symbols - set(generic)}
     index = _index(symbolic.consensus_matrix.subs({**generic, **parameters}), sympy.S.One)
-    return [MarginalMode(1.0 + 0.0j, count * sum(consensus), index, "learning", True)]
+    return [MarginalMode(1.0 + 0.0j, count * sums, index, "learning", True)]
+
+
+def _sums(reduction: Reduction) -> int:
+    """How many weighted sums of the agents' states W keeps: left eigenvectors u of its eigenvalue 1, times directions.
+
+    What a rule conserves with W symmetric it conserves with any W: (u ⊗ v) 𝓦 = u ⊗ v is all that is asked.
+    """
+    if reduction.symmetric:
+        return sum(mode.rank for mode in reduction.modes if mode.value == 1.0)
+    W, p = reduction.mixing, reduction.jacobian.shape[2]
+    if reduction.rule.uses_graph and reduction.rule.averages:  # then 1 is the only u that the average keeps too
+        return int(p) * bool(np.abs(W.sum(axis=0) - 1.0).max() <= reduction.together)
+    return int(p) * int(np.count_nonzero(np.linalg.svd(W - np.eye(len(W)), compute_uv=False) <= reduction.together))
 
 
 def _index(matrix: sympy.Matrix, value: sympy.Expr) -> int:

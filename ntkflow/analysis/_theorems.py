@@ -26,15 +26,15 @@ def by_theorem(driven: Driven, audit: MixingAudit, largest: LargestStep, *, flow
 
 def _flow(driven: Driven, audit: MixingAudit) -> Judgement | None:
     form, v = driven.form, driven.learning.values
-    if form is None or abs(form.mixed(v)).max() > 1.0:
+    if form is None or form.mixed(v).max() > 1.0:
         return None
     if isinstance(form, SymmetricForm):
         return _stable("T3, T4: A = −GᵀG is negative definite on what is driven, whatever the step size")
-    if not form.single or not (audit.holds("connected") and audit.holds("lambda_2")):
+    if not form.single or abs(form.mixed(v)).max() > 1.0 or not (audit.holds("connected") and audit.holds("lambda_2")):
         return None
     low, nu = float(form.mixed(v).min()), _nu(driven, form)
     if low >= 0:
-        return _stable("T4, T7: W ⪰ 0, so the flow is stable whatever the step size")
+        return _stable(f"T4, T7: {form.letter} ⪰ 0, so the flow is stable whatever the step size")
     if nu < (1.0 + 1.0 / abs(low)) * (1.0 - _slack(driven)):
         text = f"T7: η λ_max(Ψ) = {nu:.6g} is below 1 + 1/|λ_min| = {1.0 + 1.0 / abs(low):.6g}"
         return _stable(text)
@@ -47,7 +47,9 @@ def _iteration(driven: Driven, largest: LargestStep) -> Judgement | None:
         return None
     slack = _slack(driven)
     if isinstance(form, SymmetricForm):
-        return _against(driven, largest, "T8 (a)") if largest.value > 0 else _never()
+        if largest.value > 0:
+            return _against(driven, largest, "T8 (a)")
+        return Judgement("unstable", math.nan, 0.0, math.inf, largest.reason) if largest.exact else None
     if not form.single:
         return None
     nu = _nu(driven, form)
@@ -63,18 +65,13 @@ def _iteration(driven: Driven, largest: LargestStep) -> Judgement | None:
 def _against(driven: Driven, largest: LargestStep, name: str) -> Judgement | None:
     """Below or above a step size that is exactly the largest; None where rounding does not tell."""
     share, slack = driven.reduction.step_size / largest.value, _slack(driven)
+    near = abs(share - 1.0) < 1e-3
+    how = f"1 {'+' if share > 1 else '−'} {abs(share - 1.0):.2g}" if near else f"{share:.6g}"
+    text = f"{name}: η is {how} of the{' exact' if largest.exact else ''} largest step size"
     if share < 1.0 - slack:
-        return _stable(f"{name}: η is {share:.6g} of the exact largest step size")
-    if share > 1.0 + slack:
-        return Judgement(
-            "unstable", math.nan, 0.0, math.inf, f"{name}: η is {share:.6g} of the exact largest step size"
-        )
-    return None
-
-
-def _never() -> Judgement:
-    text = "T8 (c): W has the eigenvalue −1 where data act, so no step size is stable"
-    return Judgement("unstable", math.nan, 0.0, math.inf, text)
+        return _stable(text)
+    above = largest.exact and share > 1.0 + slack
+    return Judgement("unstable", math.nan, 0.0, math.inf, text) if above else None
 
 
 def _directed(driven: Driven, audit: MixingAudit) -> Judgement | None:

@@ -18,14 +18,20 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._array import to_numpy
 from .._files import write_file
-from .._tables import latex_table, markdown_table, text_table
+from .._tables import latex_table, markdown_table, narrow, text_table
 from ..errors import refuse, require
+from ..notation import eta
+from ._arguments import system_of
+from ._driven import Driven
+from ._largest_step import LargestStep, largest_step
 from .limits import Limit, limit
 from .spectrum import Mode, Spectrum, spectrum
 
@@ -57,15 +63,16 @@ def compare(designs: Sequence[Any], labels: Sequence[str] | None = None, max_ste
 
     Notes
     -----
-    Cost: for each design one reduction, one spectrum, the limit and, with ``max_step_size``, one stability report.
+    Cost: for each design one reduction, one spectrum and the limit; with ``max_step_size`` the search for the largest
+    step, once for all designs that differ in their step size only.
     """
-    systems = [_system(design) for design in designs]
+    systems = [system_of(design, "designs") for design in designs]
     require(bool(systems), "designs", "at least one LinearSystem or Study", "none")
     names = _labels(systems) if labels is None else [str(label) for label in labels]
     require(len(names) == len(systems), "labels", f"{len(systems)}, one a design", len(names))
     spectra, limits = tuple(map(spectrum, systems)), tuple(map(limit, systems))
-    largest = [_largest(system) if max_step_size else math.nan for system in systems]
-    rows = tuple(map(_row, names, systems, spectra, limits, largest))
+    judged = verdicts(systems) if max_step_size else [(found.verdict, math.nan) for found in spectra]
+    rows = tuple(map(_row, names, judged, spectra, limits))
     return Comparison(rows, spectra, limits)
 
 
@@ -77,12 +84,16 @@ class Row:
     ----------
     label, rule, step_size : str, str, float
         Which one.
+    verdict : str
+        Of the iteration: "stable", "unstable" or "undecided". As `stability` proves it; without the largest step size,
+        only as computed eigenvalues say, see `Spectrum.verdict`.
     radius, margin : float
         The spectral radius of what learns, below 1 where the iteration is stable, and 1 − radius with all its digits.
     abscissa : float
         The largest real part of its flow: stable below 0.
     time_constant : float
-        Iterations in which the slowest mode falls to 1/e.
+        Iterations in which the slowest mode falls to 1/e; negative where it grows, and a dash in the tables of designs
+        that are unstable.
     learning, consensus : float
         The same for the slowest mode in which agents move together, and in which they come to agree.
     moving : float
@@ -100,6 +111,7 @@ class Row:
     label: str
     rule: str
     step_size: float
+    verdict: str
     radius: float
     margin: float
     abscissa: float
@@ -139,22 +151,32 @@ class Comparison:
         return markdown_table(list(_TITLES), self._cells())
 
     def latex(self) -> str:
-        """The same as a LaTeX tabular."""
-        return latex_table(list(_TITLES.values()), self._cells())
+        """The same as three LaTeX tabulars, each no wider than the text: stability, time constants, where it ends."""
+        parts = [[0, *range(first, last)] for first, last in pairwise(_PARTS)]
+        titles, cells = list(_TITLES.values()), self._cells()
+        tables = [
+            latex_table([titles[i] for i in part], [[row[i] for i in part] for row in cells], first=_LABEL)
+            for part in parts
+        ]
+        return narrow(*tables)
+
+    def csv(self) -> str:
+        """All numbers with all their digits as comma-separated values, one row a design."""
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(f.name for f in fields(Row))
+        writer.writerows(astuple(row) for row in self.rows)
+        return lines.getvalue()
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """All numbers with all their digits in a CSV file, one row a design.
+        """The same in a file.
 
         Raises
         ------
         OutputError
             Where it cannot be written.
         """
-        lines = io.StringIO()
-        writer = csv.writer(lines, lineterminator="\n")
-        writer.writerow(f.name for f in fields(Row))
-        writer.writerows(astuple(row) for row in self.rows)
-        return write_file(path, lines.getvalue().encode())
+        return write_file(path, self.csv().encode())
 
     def to_pandas(self) -> DataFrame:
         """One row a design."""
@@ -175,11 +197,12 @@ class Comparison:
 
     def _cells(self) -> list[list[Any]]:
         shown = [f.name for f in fields(Row) if f.name not in ("rule", "radius")]
-        return [[_blank(getattr(row, name)) for name in shown] for row in self.rows]
+        return [[_shown(row, name) for name in shown] for row in self.rows]
 
 
 _TITLES = {  # in text and Markdown, and in LaTeX
-    "design": "design", "step size": r"$\eta$", "1 - radius": r"$1 - \rho$", "abscissa": r"$\sigma$",
+    "design": "design", "step size": r"$\eta$", "verdict": "verdict", "1 - radius": r"$1 - \rho$",
+    "abscissa": r"$\sigma$",
     "time constant": r"$\tau$", "learning": r"$\tau_{\mathrm{learn}}$", "consensus": r"$\tau_{\mathrm{agree}}$",
     "moving": r"$\tau_{10\,\%}$", "max step size": r"$\eta_{\max}$", "end": "end", "final loss": r"$L_\infty$",
     "global loss": r"$\bar L_\infty$",
@@ -187,12 +210,34 @@ _TITLES = {  # in text and Markdown, and in LaTeX
 }  # fmt: skip
 
 
-def _system(design: Any) -> Any:
-    """A LinearSystem, or that of a Study."""
-    system = getattr(design, "system", design)
-    if not hasattr(system, "compact"):
-        refuse("designs", "a LinearSystem or a Study", type(design).__name__, "e.g. study.using(algorithm='atc')")
-    return system
+_PARTS = (1, 5, 10, 14)  # where a LaTeX table ends and the next begins; the design's name is repeated
+_LABEL = r"p{0.26\linewidth}"
+_CONSTANTS = ("time_constant", "learning", "consensus", "moving")
+
+
+def verdicts(systems: Sequence[Any]) -> list[tuple[str, float]]:
+    """Verdict and largest step size of each; the latter is searched for once where only step sizes differ."""
+    from .stability import _judged
+
+    searched: list[tuple[Any, LargestStep]] = []
+    found = []
+    for system in systems:
+        driven = Driven(system.reduced)
+        largest = next((step for other, step in searched if _alike(system, other)), None)
+        if largest is None:
+            largest = largest_step(driven, flow=False)
+            searched.append((system, largest))
+        found.append((_judged(driven, system.audit, largest, flow=False).verdict, largest.value))
+    return found
+
+
+def _alike(system: Any, other: Any) -> bool:
+    """Whether two systems differ in nothing but their step sizes."""
+    numbers, others = ({s: x for s, x in of.numbers.items() if s != eta} for of in (system, other))
+    if system.rule is not other.rule or system.model is not other.model or numbers != others:
+        return False
+    pairs = ((system.mixing, other.mixing), (system.scale, other.scale))
+    return all(a is b or np.array_equal(to_numpy(a), to_numpy(b)) for a, b in pairs)
 
 
 def _labels(systems: Sequence[Any]) -> list[str]:
@@ -205,17 +250,12 @@ def _labels(systems: Sequence[Any]) -> list[str]:
     return names
 
 
-def _largest(system: Any) -> float:
-    from .stability import stability
-
-    return float(stability(system).max_step_size)
-
-
-def _row(label: str, system: Any, found: Spectrum, end: Limit, largest: float) -> Row:
+def _row(label: str, judged: tuple[str, float], found: Spectrum, end: Limit) -> Row:
     return Row(
         label=label,
         rule=found.rule,
         step_size=found.step_size,
+        verdict=judged[0],
         radius=found.radius,
         margin=found.margin,
         abscissa=found.abscissa,
@@ -223,7 +263,7 @@ def _row(label: str, system: Any, found: Spectrum, end: Limit, largest: float) -
         learning=_constant(found.slowest_of("learning")),
         consensus=_constant(found.slowest_of("consensus")),
         moving=_constant(found.slowest_moving()),
-        max_step_size=largest,
+        max_step_size=judged[1],
         end=end.kind,
         final_loss=math.nan if end.loss is None else float(np.mean(end.loss)),
         global_loss=math.nan if end.global_loss is None else float(np.mean(end.global_loss)),
@@ -235,5 +275,8 @@ def _constant(mode: Mode | None) -> float:
     return math.nan if mode is None else mode.time_constant
 
 
-def _blank(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
+def _shown(row: Row, name: str) -> Any:
+    """A cell's value; None, a dash, for what is not a number or, where a design is unstable, not a decay."""
+    value = getattr(row, name)
+    missing = isinstance(value, float) and math.isnan(value)
+    return None if missing or (name in _CONSTANTS and row.verdict == "unstable") else value

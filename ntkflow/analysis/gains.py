@@ -48,6 +48,10 @@ class Gains:
     C: Array = field(repr=False)
     flow: bool = False
 
+    def __repr__(self) -> str:
+        (N, m), outputs = self.B.shape, len(self.C)
+        return f"Gains of the {'flow' if self.flow else 'iteration'}: {N} states, {m} inputs, {outputs} outputs"
+
     @cached_property
     def poles(self) -> Array:
         """The eigenvalues, of A for the flow and of I + A for the iteration."""

@@ -19,21 +19,23 @@ import numpy.typing as npt
 from .._array import to_numpy
 from .._tables import latex_table, markdown_table, text_table
 from ..errors import NoLimitError
+from ._arguments import system_of
 from ._common import Common
 from ._rest import bias_order
 
 if TYPE_CHECKING:
+    from ..study import Study
     from ..systems import LinearSystem
 
 Matrix = npt.NDArray[np.float64]
 
 
-def limit(system: LinearSystem, flow: bool = False) -> Limit:
+def limit(system: LinearSystem | Study, flow: bool = False) -> Limit:
     r"""Where the iteration (or the flow) of a system ends, and whether that is where the common loss is least.
 
     Parameters
     ----------
-    system : LinearSystem
+    system : LinearSystem or Study
         Of any rule.
     flow : bool
         The flow in place of the iteration.
@@ -65,6 +67,7 @@ def limit(system: LinearSystem, flow: bool = False) -> Limit:
     biased 1.0 0.189
     minimiser inf 0.0
     """
+    system = system_of(system)
     common = Common(system)
     order = math.nan if common.apart else bias_order(system.rule, system.numbers, 0.0 if common.averages else None)
     try:
@@ -128,10 +131,10 @@ class Limit:
     def kind(self) -> str:
         """Where it ends.
 
-        ``"interpolant"``: every residual vanishes. ``"minimiser"``: all agents at the minimiser v* of the common loss.
-        ``"biased"``: beside it. ``"apart"``: agents that never hear of each other end in places of their own.
-        ``"none"``: there is no limit. ``"undecided"``: none that can be told from rounding, as on a real network with
-        modes slower than that.
+        ``"interpolant"``: the residual of every agent with a gradient (c_q > 0) vanishes. ``"minimiser"``: all agents
+        at the minimiser v* of the common loss. ``"biased"``: beside it. ``"apart"``: agents that never hear of each
+        other end in places of their own. ``"none"``: there is no limit. ``"undecided"``: none that can be told from
+        rounding, as on a real network with modes slower than that.
         """
         if not self.exists:
             return "undecided" if UNDECIDED in self.reason else "none"
@@ -166,7 +169,7 @@ class Limit:
             "none": f"nowhere: {self.reason}",
             "undecided": f"nobody knows where: {self.reason}",
             "apart": "in several places, as some agents never hear of each other",
-            "interpolant": "at an interpolating solution that all agents share: every loss vanishes",
+            "interpolant": f"at an interpolating solution that all agents share: {self._vanishing}",
             "minimiser": "at the minimiser of the common loss, all agents together",
         }[self.kind]
 
@@ -184,6 +187,12 @@ class Limit:
 
     def __str__(self) -> str:
         return self.text()
+
+    @property
+    def _vanishing(self) -> str:
+        if np.all(self.common.scale > 0):
+            return "every loss vanishes"
+        return "every loss vanishes but those of agents without a gradient (c_q = 0)"
 
     @property
     def _title(self) -> str:

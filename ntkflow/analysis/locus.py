@@ -11,30 +11,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import require, require_number
+from ..errors import require
+from ._arguments import numbers_of, system_of
 from ._driven import Driven
 from ._eigenmodes import Complex, Numbers, growth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from ..study import Study
     from ..systems import LinearSystem
 
 POINTS = 80
+FAINT = 1e-10  # a growth below this may be rounding
+PRECISE = 1e-7  # relative, of where stability ends
 SPAN = (0.02, 6.0)  # of the step sizes that are tried, in units of one over the largest curvature
 
 
-def root_locus(system: LinearSystem, step_sizes: Sequence[float] | None = None) -> Locus:
+def root_locus(system: LinearSystem | Study, step_sizes: Sequence[float] | None = None) -> Locus:
     r"""The eigenvalues that training moves and the outputs see, as functions of η, all else fixed.
 
     Parameters
     ----------
-    system : LinearSystem
+    system : LinearSystem or Study
         Of any rule.
     step_sizes : (K,) positive numbers, optional
         Left out, 80 of them from 0.02 to 6 over the largest curvature λ_max(Ψ) of any agent, evenly on a logarithmic
@@ -51,16 +55,19 @@ def root_locus(system: LinearSystem, step_sizes: Sequence[float] | None = None) 
 
     Notes
     -----
-    Cost: K eigenvalue problems, symmetric where M has a symmetric factor (DGD, ATC, CTA).
+    Cost: K eigenvalue problems and some twenty to find where stability ends, symmetric where M has a symmetric factor
+    (DGD, ATC, CTA).
     """
-    driven = Driven(system.reduced)
+    system = system_of(system)
+    driven = Driven(system.reduced).anywhere
     if step_sizes is None:
         unit = driven.unit if math.isfinite(driven.unit) else 1.0
         step_sizes = list(np.geomspace(*SPAN, POINTS) * unit)
-    etas = [require_number("step_sizes", float(x), 0.0, open_low=True) for x in step_sizes]
+    etas = numbers_of("step_sizes", step_sizes, 0.0, open_low=True)
     require(bool(etas), "step_sizes", "at least one", "none")
     rates = np.array([_rates(driven, eta) for eta in etas])
-    return Locus(system.rule.name, np.array(etas), rates)
+    found = Locus(system.rule.name, np.array(etas), rates)
+    return replace(found, end=_end(driven, found))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +82,19 @@ class Locus:
         In the order given.
     rates : (K, N)
         z − 1 of every mode that training moves and the outputs see, for every step size slowest first.
+    end : float or None
+        Where stability ends: bisected between the first unstable one of the step sizes and the one before it. None
+        where there are no such two.
     """
 
     rule: str
     step_sizes: Numbers = field(repr=False)
     rates: Complex = field(repr=False)
+    end: float | None = None
+
+    def __repr__(self) -> str:
+        (K, N), etas = self.rates.shape, self.step_sizes
+        return f"Locus of {self.rule}: {N} modes at {K} step sizes from {etas.min():.4g} to {etas.max():.4g}"
 
     @property
     def eigenvalues(self) -> Complex:
@@ -106,6 +121,20 @@ class Locus:
         from ..reports import spectra
 
         return spectra.locus(self, ax=ax)
+
+
+def _end(driven: Driven, found: Locus) -> float | None:
+    order = np.argsort(found.step_sizes)
+    etas, grows = found.step_sizes[order], found.rate[order] < -FAINT
+    first = int(np.argmax(grows))
+    if not grows.any() or first == 0:
+        return None
+    low, high = float(etas[first - 1]), float(etas[first])
+    while high - low > PRECISE * high:
+        middle = (low + high) / 2
+        stable = float(growth(_rates(driven, middle)).max(initial=-np.inf)) <= FAINT
+        low, high = (middle, high) if stable else (low, middle)
+    return (low + high) / 2
 
 
 def _rates(driven: Driven, step_size: float) -> Complex:

@@ -13,23 +13,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import sympy
-from numpy.typing import NDArray
 
-from .._array import svd
 from .._tables import latex_table, latex_text, markdown_table, text_table
-from ._left_over import MixingMode
+from ._arguments import system_of
+from ._driven import Driven
+from ._kernel import null_dimension
 from ._reduction import Reduction
-from ._staircase import Matrix, largest
-from ._words import image
 
 if TYPE_CHECKING:
+    from ..study import Study
     from ..systems import LinearSystem
 
 __all__ = ["EigenvalueShare", "MinimalityReport", "minimality"]
 
 GAP = 1e3  # singular values that are no farther apart than this leave a rank to the tolerance
-SMALL = 1e-12  # singular values of a matrix of norm 1 that count as zero
 
 
 @dataclass(frozen=True)
@@ -76,6 +73,9 @@ class MinimalityReport:
     gap : float
         The smallest singular value that counted over the largest that did not, over all rank decisions; inf where
         nothing was left out. Near 1 there is no gap, and the order is a statement about the tolerance.
+    driven_order : int
+        What of the minimal order the first update and all after it move. Less for trackers: their residuals enter by
+        the start, and what a start puts on a mode at 1 stays there. The states of `to_control(minimal=True)`.
     unobservable : str
         What it is that no output sees, in words.
     """
@@ -90,6 +90,7 @@ class MinimalityReport:
     by_eigenvalue: tuple[EigenvalueShare, ...]
     tolerance: float
     gap: float
+    driven_order: int
     unobservable: str
 
     @property
@@ -144,15 +145,24 @@ class MinimalityReport:
             )
         else:
             verdict = "nothing was left out" if np.isinf(self.gap) else f"the gap there is a factor of {self.gap:.2g}"
-        return [self.unobservable, f"{decided}; {verdict}."]
+        return [self.unobservable, *self._resting, f"{decided}; {verdict}."]
+
+    @property
+    def _resting(self) -> list[str]:
+        """What the start moves and no update does."""
+        resting = self.minimal_order - self.driven_order
+        if not resting:
+            return []
+        moved = f"Training moves {self.driven_order} of the {self.minimal_order} states of the minimal order"
+        return [f"{moved}: residuals enter the other {resting} by the start, and there they stay."]
 
 
-def minimality(system: LinearSystem) -> MinimalityReport:
+def minimality(system: LinearSystem | Study) -> MinimalityReport:
     r"""The minimal order of a system, and which states make the difference.
 
     Parameters
     ----------
-    system : LinearSystem
+    system : LinearSystem or Study
         Of any rule, on any W.
 
     Returns
@@ -182,7 +192,7 @@ def minimality(system: LinearSystem) -> MinimalityReport:
     >>> report.order, report.minimal_order, [(s.multiplicity, s.rank, s.order) for s in report.by_eigenvalue]
     (30, 15, [(1, 5, 0), (4, 10, 10), (1, 5, 5)])
     """
-    reduced = system.reduced
+    reduced = system_of(system).reduced
     minimal = reduced.minimal
     return MinimalityReport(
         rule=reduced.rule.name,
@@ -191,10 +201,11 @@ def minimality(system: LinearSystem) -> MinimalityReport:
         minimal_order=minimal.order,
         controllable_dimension=minimal.controllable_dimension,
         observable_dimension=minimal.observable_dimension,
-        null_dimension=_null_dimension(reduced),
+        null_dimension=null_dimension(reduced),
         by_eigenvalue=_shares(reduced),
         tolerance=reduced.tolerance,
         gap=minimal.gap,
+        driven_order=Driven(reduced).order,
         unobservable=_unobservable(reduced),
     )
 
@@ -210,36 +221,11 @@ def _shares(reduced: Reduction) -> tuple[EigenvalueShare, ...]:
     )
 
 
-def _null_dimension(reduced: Reduction) -> int:
-    """dim ker (M − I), with curvatures of the same row spaces but none that are nearly zero (T3)."""
-    scale = reduced.kalman.block_scale
-    learning = _nullity(_evenly_curved(reduced), scale)
-    return learning + sum(mode.copies * _fixed(mode, scale) for mode in reduced.mixing_part)
-
-
-def _fixed(mode: MixingMode, scale: Matrix) -> int:
-    if mode.exact is None:
-        return _nullity(mode.matrix, scale)
-    return len((mode.exact - sympy.eye(*mode.exact.shape)).nullspace())
-
-
-def _evenly_curved(reduced: Reduction) -> Matrix:
-    """M on R^s with ηΨ_q replaced by a matrix of the same range whose eigenvalues are in [0.3, 0.7]."""
-    (Q, _, p), d = reduced.jacobian.shape, reduced.dimension
-    _, s, Vt = svd(reduced.jacobian)
-    even = 0.5 + 0.2 * np.cos(1.0 + np.arange(s.size)).reshape(s.shape)  # no two alike
-    size = np.where(s > reduced.threshold, even / reduced.step_size, 0.0)
-    rows = (size**0.5)[:, :, None] * Vt @ reduced.basis.reshape(Q, p, d)
-    G = rows.reshape(s.size, d)
-    letters, identity = {**reduced.letters, "H": lambda x: G.T @ (G @ x)}, np.eye(d)
-    return np.block([[image(entry, letters, identity) for entry in row] for row in reduced.words()])
-
-
-def _nullity(M: NDArray[Any], scale: Matrix) -> int:
-    """dim ker (M − I), blocks scaled."""
-    D = np.repeat(scale, M.shape[0] // len(scale))
-    A = (M - np.eye(M.shape[0])) * D[None, :] / D[:, None]
-    return int(np.count_nonzero(np.linalg.svd(A, compute_uv=False) <= SMALL * max(1.0, largest(A)))) if A.size else 0
+def _kept(multiplicity: int) -> str:
+    """What W leaves as it is."""
+    if multiplicity == 1:
+        return "1 ⊗ v, a change v common to all agents"
+    return f"sums of u ⊗ v with Wu = u, of which there are {multiplicity} independent ones,"
 
 
 def _unobservable(reduced: Reduction) -> str:
@@ -251,7 +237,8 @@ def _unobservable(reduced: Reduction) -> str:
     others = sum(m.multiplicity * reduced.n_parameters - m.rank for m in reduced.modes if m.value != 1.0)
     each = " in every block" if reduced.n_blocks > 1 else ""
     if common:
-        parts.append(f"{common}{each} are 1 ⊗ v, a change v common to all agents with no effect on any agent's outputs")
+        kept = sum(m.multiplicity for m in reduced.modes if m.value == 1.0)
+        parts.append(f"{common}{each} are {_kept(kept)} with no effect on any agent's outputs")
     if others:
         parts.append(f"{others}{each} are differences between agents that mix without ever having an effect on outputs")
     rest = hidden - reduced.n_blocks * (common + others)

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .._tables import latex_table, markdown_table, text_table
+from .._tables import latex_table, latex_text, markdown_table, narrow, text_table
 from ..errors import refuse, require_choice
+from ._arguments import system_of
 from ._eigenmodes import Complex, Numbers, growth, learning_modes
 from ._mixing import Mixing, mixing_modes
 
@@ -30,18 +31,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
+    from ..study import Study
     from ..systems import LinearSystem
 
 KINDS = ("learning", "consensus", "hidden", "mixing")
 SHOWN = 8  # modes of each kind in a printed table
 
 
-def spectrum(system: LinearSystem) -> Spectrum:
+def spectrum(system: LinearSystem | Study) -> Spectrum:
     r"""The eigenvalues of a system, with their kinds, time constants and agents.
 
     Parameters
     ----------
-    system : LinearSystem
+    system : LinearSystem or Study
         Of any rule.
 
     Returns
@@ -68,6 +70,7 @@ def spectrum(system: LinearSystem) -> Spectrum:
     >>> int(found.multiplicity.sum()) == 4 * 10, found.radius < 1
     (True, True)
     """
+    system = system_of(system)
     reduced = system.reduced
     learning, mixing = learning_modes(system, reduced), Mixing(system)
     kinds = np.where(learning.agreement > 0.5, "learning", "consensus").astype(object)
@@ -171,7 +174,17 @@ class Spectrum:
     @property
     def abscissa(self) -> float:
         """The largest Re(z − 1) of the modes that are `seen`, the flow's; −1 where there are none."""
-        return float(self.rates[self.seen].real.max(initial=-1.0))
+        return float(self.rates[self.seen].real.max()) if np.any(self.seen) else -1.0
+
+    @property
+    def verdict(self) -> str:
+        """What the computed eigenvalues say of the iteration: "stable", "unstable", "undecided" within ``resolution``.
+
+        `stability` proves its verdicts, this one does not: where ``resolution`` is zero a margin is taken at its word.
+        """
+        if abs(self.margin) <= self.resolution:
+            return "undecided"
+        return "stable" if self.margin > 0 else "unstable"
 
     @property
     def slowest(self) -> Mode | None:
@@ -229,8 +242,9 @@ class Spectrum:
         return f"{self._sentence}\n\n{markdown_table(_HEADER, self._rows())}"
 
     def latex(self) -> str:
-        """The slowest modes of every kind as a LaTeX tabular."""
-        return latex_table(["kind", "$z$", "multiplicity", r"$-1/\log|z|$", "in common", "movement"], self._rows())
+        """The same in LaTeX, a tabular of the modes."""
+        header = ["kind", "$z$", "multiplicity", r"$-1/\log|z|$", "in common", "movement"]
+        return f"{latex_text(self._sentence)}\n\n{narrow(latex_table(header, self._rows()))}"
 
     def __str__(self) -> str:
         return self.text()
@@ -240,7 +254,10 @@ class Spectrum:
         distance = f"{'-' if self.margin >= 0 else '+'} {abs(self.margin):.4g}, abscissa {self.abscissa:.4g}"
         extent = "to within rounding" if abs(self.margin) <= self.resolution else distance
         counted = f"{self.rule}, step size {self.step_size:.4g}: {int(self.multiplicity.sum())} modes"
-        return f"{counted}; what learns has spectral radius 1 {extent}"
+        if not self.seen.any():
+            return f"{counted}; no data move any of them"
+        verdict = "unstable, " if self.verdict == "unstable" else ""
+        return f"{counted}; {verdict}what learns has spectral radius 1 {extent}"
 
     def _rows(self) -> list[list[Any]]:
         constants, rows = self.time_constants, []

@@ -6,7 +6,6 @@ that are conserved) is named beside it, and the raw abscissa and radius are thos
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,19 +13,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._audit import Property
-from .._tables import cell, latex_table, latex_text, markdown_table, text_table
-from ..errors import require_number
-from ._certificates import Judgement, Matrix, excess
-from ._driven import Driven
+from .._tables import latex_table, latex_text, markdown_table, text_table
+from ._arguments import numbers_of, system_of
+from ._certificates import Judgement, Matrix
+from ._driven import GENERIC, Driven
+from ._dropped import unsettled
+from ._headline import crossing, headline, latex_title
 from ._hypotheses import conclusions, hypotheses
 from ._largest_step import LargestStep, best_step, largest_step
-from ._marginal import MarginalMode, marginal_modes, structural
+from ._marginal import MarginalMode, marginal_modes
 from ._theorems import by_theorem
 from ._usual_step import usual_step
+from ._whole import whole
 
 if TYPE_CHECKING:
     from .._audit import MixingAudit
+    from ..study import Study
     from ..systems import LinearSystem
+
+ASIDE = "Proposition 1 is about DGD"
 
 __all__ = ["MarginalMode", "StabilityReport", "Verdict", "stability", "stability_region"]
 
@@ -65,6 +70,8 @@ class StabilityReport:
     ----------
     title : str
         The rule, its step size and parameters.
+    step_size : float
+        η.
     flow, iteration : Verdict
     spectral_abscissa, spectral_radius : float
         Of A and of M = I + A on the part that training moves and the outputs see; −inf and 0 where there is none.
@@ -90,10 +97,11 @@ class StabilityReport:
     hypotheses : tuple of Property
         Of Proposition 1 (arXiv 2409.15267), each with ``name``, ``holds``, ``value``, ``explanation``.
     conclusions : tuple of str
-        What follows from them.
+        What follows from them; what does not bear on this rule is here but not printed.
     """
 
     title: str
+    step_size: float
     flow: Verdict
     iteration: Verdict
     spectral_abscissa: float
@@ -113,28 +121,35 @@ class StabilityReport:
     hypotheses: tuple[Property, ...]
     conclusions: tuple[str, ...]
 
+    @property
+    def headline(self) -> str:
+        """The answer in a sentence or two."""
+        return headline(self)
+
     def text(self) -> str:
         """On one screen."""
         tables = [text_table(*table) for table in self._tables()]
-        return "\n\n".join([self.title, *tables, "\n".join(self._sentences())])
+        return "\n\n".join([f"{self.title}\n{self.headline}", *tables, "\n".join(self._sentences())])
 
     def markdown(self) -> str:
         """As Markdown."""
         tables = [markdown_table(*table) for table in self._tables()]
-        return "\n\n".join([f"**{self.title}**", *tables, *(f"- {line}" for line in self._sentences())])
+        notes = "\n".join(f"- {line}" for line in self._sentences())
+        return "\n\n".join([f"**{self.title}**", self.headline, *tables, notes])
 
     def latex(self) -> str:
         """As LaTeX: tables and a list, no package needed."""
         tables = [latex_table(*table) for table in self._tables()]
-        items = [rf"\item {_typeset(line)}" for line in self._sentences()]
+        items = [rf"\item {latex_text(line)}" for line in self._sentences()]
         notes = "\n".join([r"\begin{itemize}", *items, r"\end{itemize}"])
-        return "\n\n\\medskip\n".join([rf"\textbf{{{latex_text(self.title)}}}", *tables, notes])
+        heading = [rf"\textbf{{{latex_title(self.title)}}}", latex_text(self.headline)]
+        return "\n\n\\medskip\n".join(["\n\n".join(heading), *tables, notes])
 
     def __str__(self) -> str:
         return self.text()
 
     def _tables(self) -> list[tuple[Sequence[Any], Sequence[Sequence[Any]]]]:
-        marginal = [(_complex(m.value), m.multiplicity, m.jordan_index, m.where) for m in self.marginal_modes]
+        marginal = [(_number(m.value), m.multiplicity, m.jordan_index, m.where) for m in self.marginal_modes]
         tables: list[tuple[Sequence[Any], Sequence[Sequence[Any]]]] = [(("", "flow", "iteration"), self._verdicts())]
         if marginal:
             tables.append((("marginal z", "states", "Jordan index", "where"), marginal))
@@ -145,18 +160,16 @@ class StabilityReport:
         flow, iteration = self.flow, self.iteration
         return [
             ("verdict", flow.verdict, iteration.verdict),
-            ("margin", cell(flow.margin), cell(iteration.margin)),
-            ("abscissa, radius", cell(self.spectral_abscissa), cell(self.spectral_radius)),
-            ("of the whole matrix", cell(self.raw_spectral_abscissa), cell(self.raw_spectral_radius)),
-            ("Hurwitz, Schur as a whole", cell(flow.whole), cell(iteration.whole)),
-            ("bounded outputs", cell(flow.bibo), cell(iteration.bibo)),
-            ("largest step size", cell(self.max_step_size_flow), cell(self.max_step_size)),
-            ("classical step size", "–", cell(self.classical_step_size)),
-            ("best step size, its radius", "–", self._best()),
+            ("margin", flow.margin, iteration.margin),
+            ("abscissa, radius", self.spectral_abscissa, self.spectral_radius),
+            ("of the whole matrix", self.raw_spectral_abscissa, self.raw_spectral_radius),
+            ("Hurwitz, Schur as a whole", flow.whole, iteration.whole),
+            ("bounded outputs", flow.bibo, iteration.bibo),
+            ("largest step size", self.max_step_size_flow, self.max_step_size),
+            ("classical step size", None, self.classical_step_size),
+            ("best step size", None, self.best_step_size),
+            ("its radius", None, self.best_spectral_radius),
         ]
-
-    def _best(self) -> str:
-        return "–" if self.best_step_size is None else f"{cell(self.best_step_size)}, {cell(self.best_spectral_radius)}"
 
     def _sentences(self) -> list[str]:
         lines = [
@@ -165,20 +178,19 @@ class StabilityReport:
             f"Largest step size: {self.step_size_reason}.",
             f"Of the flow: {self.flow_reason}.",
         ]
-        if self.step_size_bracket is not None:
-            low, high = self.step_size_bracket
-            lines.append(f"The crossing lies between {low:.10g} and {high:.10g}.")
+        if self.step_size_bracket is not None and (where := crossing(self.step_size_bracket)):
+            lines.append(where)
         if self.best_reason:
             lines.append(f"No best step size: {self.best_reason}.")
-        return [*lines, *self.conclusions]
+        return [*lines, *(line for line in self.conclusions if not line.startswith(ASIDE))]
 
 
-def stability(system: LinearSystem) -> StabilityReport:
+def stability(system: LinearSystem | Study) -> StabilityReport:
     r"""Verdicts for the flow and the iteration of a system, with margin, certificate and largest step size.
 
     Parameters
     ----------
-    system : LinearSystem
+    system : LinearSystem or Study
         With any W: where it is not symmetric, not connected or has negative weights, the report says which theorems no
         longer hold and computes what can be.
 
@@ -190,9 +202,10 @@ def stability(system: LinearSystem) -> StabilityReport:
     -----
     A verdict is "stable" when every driven and seen eigenvalue z of M is proved to have |z| < 1 (iteration) or
     Re z < 1 (flow); by a theorem (T3, T4, T7, T8) where one applies, else by Weyl's bound, Gershgorin's discs or a
-    Lyapunov matrix. The numbers are NumPy's, in double precision, on the compressed model; what compression left out
-    is part of every enclosure. Largest step sizes are exact for DGD and, where T8 says so, for ATC and CTA; else they
-    are the first crossing of a scan, which may miss a short excursion.
+    Lyapunov matrix. The numbers are NumPy's, in double precision, on the compressed model, and enclosures allow for
+    what it moves in them; where a mixing mode is so near to the edge that directions too faint to be in it could be
+    unstable, the verdict is "undecided". Largest step sizes are exact for DGD and, where T8 says so, for ATC and CTA;
+    else they are the first crossing of a scan, which may miss a short excursion.
 
     Cost: for one-block rules with a symmetric W some symmetric eigenproblems of size Σ r_λ; else an eigenproblem for
     every step size of the scan.
@@ -211,23 +224,25 @@ def stability(system: LinearSystem) -> StabilityReport:
     >>> report.flow.verdict, report.iteration.verdict, round(report.max_step_size, 4)
     ('stable', 'stable', 0.169)
     """
+    system = system_of(system)
     reduced = system.reduced
     driven = Driven(reduced)
     audit = system.audit
     steps = {flow: largest_step(driven, flow=flow) for flow in (True, False)}
     best = best_step(driven, steps[False])
     judged = {flow: _judged(driven, audit, steps[flow], flow=flow) for flow in (True, False)}
-    raw = {flow: _raw(driven, judged[flow], flow=flow) for flow in (True, False)}
+    raw = {flow: whole(driven, judged[flow], audit, flow=flow) for flow in (True, False)}
     held = hypotheses(reduced, audit)
     flow, iteration = steps[True], steps[False]
     return StabilityReport(
         title=_title(system),
-        flow=_verdict(judged[True], raw[True]),
-        iteration=_verdict(judged[False], raw[False]),
+        step_size=float(system.step_size),
+        flow=_verdict(judged[True], raw[True][1]),
+        iteration=_verdict(judged[False], raw[False][1]),
         spectral_abscissa=judged[True].excess,
         spectral_radius=max(0.0, 1.0 + judged[False].excess),
-        raw_spectral_abscissa=raw[True],
-        raw_spectral_radius=1.0 + raw[False],
+        raw_spectral_abscissa=raw[True][0],
+        raw_spectral_radius=1.0 + raw[False][0],
         marginal_modes=marginal_modes(reduced),
         max_step_size=iteration.value,
         step_size_bracket=iteration.bracket,
@@ -243,12 +258,12 @@ def stability(system: LinearSystem) -> StabilityReport:
     )
 
 
-def stability_region(system: LinearSystem, step_sizes: Sequence[float], momenta: Sequence[float]) -> Matrix:
+def stability_region(system: LinearSystem | Study, step_sizes: Sequence[float], momenta: Sequence[float]) -> Matrix:
     r"""The spectral radius of the iteration over a grid of step sizes and momenta.
 
     Parameters
     ----------
-    system : LinearSystem
+    system : LinearSystem or Study
         Of a rule with a momentum; its own step size and momentum play no part.
     step_sizes, momenta : sequences of float
         η > 0 and μ.
@@ -272,9 +287,9 @@ def stability_region(system: LinearSystem, step_sizes: Sequence[float], momenta:
     >>> (stability_region(system, [0.01, 1.0], [0.0, 0.5, 0.9]) < 1).tolist()
     [[True, True, True], [False, False, False]]
     """
-    etas = [require_number("step_sizes", x, 0.0, open_low=True) for x in step_sizes]
-    mus = [require_number("momenta", x) for x in momenta]
-    driven = Driven(system.reduced)
+    system = system_of(system)
+    etas, mus = numbers_of("step_sizes", step_sizes, 0.0, open_low=True), numbers_of("momenta", momenta)
+    driven = Driven(system.reduced).at({"momentum": GENERIC})
     rows = [[driven.excess(x, flow=False, momentum=m) for m in mus] for x in etas]
     return np.maximum(0.0, 1.0 + np.array(rows, dtype=np.float64).reshape(len(etas), len(mus)))
 
@@ -286,58 +301,30 @@ def _title(system: LinearSystem) -> str:
 
 def _judged(driven: Driven, audit: MixingAudit, largest: LargestStep, *, flow: bool) -> Judgement:
     """By a theorem where one applies, with the excess that was computed; else by an enclosure."""
-    proved = by_theorem(driven, audit, largest, flow=flow)
+    proved = by_theorem(driven, audit, largest, flow=flow) or _of_everything(driven, audit, flow=flow)
     if proved is None:
-        return driven.judge(flow=flow)
-    found = driven.accurate(flow=flow)
-    inside = proved.verdict == "stable"
-    return replace(proved, excess=min(found, 0.0) if inside else max(found, 0.0))
+        judged = driven.judge(flow=flow)
+    else:
+        found = driven.accurate(flow=flow)
+        inside = proved.verdict == "stable"
+        judged = replace(proved, excess=min(found, 0.0) if inside else max(found, 0.0))
+    doubt = unsettled(driven, flow=flow) if judged.verdict == "stable" else ""
+    return replace(judged, verdict="undecided", certificate=doubt) if doubt else judged
 
 
-def _verdict(judged: Judgement, raw: float) -> Verdict:
+def _of_everything(driven: Driven, audit: MixingAudit, *, flow: bool) -> Judgement | None:
+    """The verdict on all of R where that is "stable": then so is what is driven of it."""
+    whole = Driven(driven.reduction, everything=True)
+    if driven.form is not None or whole.form is None:
+        return None
+    proved = by_theorem(whole, audit, largest_step(whole, flow=flow), flow=flow)
+    return proved if proved is not None and proved.verdict == "stable" else None
+
+
+def _verdict(judged: Judgement, inside: bool | None) -> Verdict:
     bibo = {"stable": True, "unstable": False}.get(judged.verdict)
-    whole = bibo if raw <= judged.excess else raw < 0
-    return Verdict(judged.verdict, -judged.excess, judged.certificate, bibo, whole)
+    return Verdict(judged.verdict, 0.0 - judged.excess, judged.certificate, bibo, inside)
 
 
-def _raw(driven: Driven, judged: Judgement, *, flow: bool) -> float:
-    """The largest excess of the whole matrix; eigenvalues that are marginal by structure are so exactly."""
-    reduced = driven.reduction
-    found = [judged.excess]
-    still = structural(reduced)
-    if driven.form is None and reduced.n_blocks * reduced.dimension > driven.order + still:
-        values = np.linalg.eigvals(reduced.map())
-        found.append(_largest(values[np.argsort(np.abs(values - 1.0))][still:], flow))
-    marginal = marginal_modes(reduced)
-    for part in reduced.mixing_part:
-        values = np.linalg.eigvals(part.matrix)
-        near = [np.abs(values - mode.value) < 1e-6 for mode in marginal]
-        found.append(_largest(values[~np.any(near, axis=0)] if near else values, flow))
-    found.append(_largest(np.array([mode.value for mode in marginal]), flow))
-    return max(found)
-
-
-def _largest(values: Matrix, flow: bool) -> float:
-    return float(excess(values - flow, flow=flow).max(initial=-math.inf))
-
-
-def _typeset(line: str) -> str:
-    """A sentence in LaTeX, its formulas' letters included."""
-    words = latex_text(line)
-    for letter, command in _LETTERS.items():
-        words = words.replace(letter, f"${command}$")
-    return words
-
-
-_LETTERS = {
-    r"$\lambda$\_max": r"\lambda_{\max}",
-    r"$\lambda$\_min": r"\lambda_{\min}",
-    "𝓦": r"\mathcal{W}",
-    "⁻¹": "^{-1}",
-    "ᵀ": r"^\top",
-    "⪰": r"\succeq",
-}
-
-
-def _complex(value: complex) -> str:
-    return cell(value.real if abs(value.imag) < 1e-12 else value)
+def _number(value: complex) -> complex | float:
+    return value.real if abs(value.imag) < 1e-12 else value

@@ -10,6 +10,7 @@ import typer
 from ._options import ACTIVATIONS, GRAPHS, WEIGHTS, Algorithm, Folder, Normalization, Seed
 
 if TYPE_CHECKING:
+    from ..algorithms import Rule
     from ..datasets import Dataset
     from ..models import Model
     from ..study import Study
@@ -41,6 +42,13 @@ class Design:
     ] = None
     seed: Seed = 0
 
+    @property
+    def rule(self) -> Rule:
+        """The algorithm's update rule; a rule of one's own may stand in its place."""
+        from .. import algorithms
+
+        return algorithms.get(self.algorithm)
+
     def network(self) -> Any:
         """The graph, its agents as nodes."""
         import inspect
@@ -54,9 +62,9 @@ class Design:
 
     def mixing(self, network: Any) -> Any:
         """W on the network; None for algorithms without a graph."""
-        from .. import algorithms, weights
+        from .. import weights
 
-        return weights.named(self.weights, network) if algorithms.get(self.algorithm).uses_graph else None
+        return weights.named(self.weights, network) if self.rule.uses_graph else None
 
     def dataset(self) -> Dataset:
         """The data as it is dealt."""
@@ -87,12 +95,11 @@ class Design:
 
     def study(self, network: Any, numbers: dict[str, float] | None = None) -> Study:
         """All of it as one object, on the network given; the algorithm's numbers may be others than those typed."""
-        from .. import algorithms
         from ..study import Study
 
         chosen, data = self.numbers() if numbers is None else numbers, self.dataset()
         model = self.architecture(data)
-        return Study(self.mixing(network), model, model.init(self.seed), data, algorithms.get(self.algorithm),
+        return Study(self.mixing(network), model, model.init(self.seed), data, self.rule,
                      self.step_size, self.normalization, **chosen)  # fmt: skip
 
 

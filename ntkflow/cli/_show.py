@@ -46,11 +46,20 @@ def show(source: str, output: Path | None) -> None:
         print(f"Written to {write_file(output, source.encode())}")
 
 
+def _prints(value: Any) -> bool:
+    plain: Any = object.__repr__
+    return type(value).__repr__ is not plain
+
+
 def _record(value: Any) -> Any:
-    """A report as dictionaries, lists, numbers and texts; a complex number as its two parts, other objects as text."""
+    """A report as dictionaries, lists, numbers and texts; a complex number as its two parts.
+
+    What is only there to compute with, and would be printed as an address, is left out.
+    """
     if is_dataclass(value):
         public = [f.name for f in fields(value) if not f.name.startswith("_")]
-        return {name: _record(getattr(value, name)) for name in public}
+        held = {name: getattr(value, name) for name in public}
+        return {name: _record(item) for name, item in held.items() if _prints(item)}
     if isinstance(value, Mapping):
         return {str(key): _record(item) for key, item in value.items()}
     if hasattr(value, "tolist"):

@@ -14,6 +14,7 @@ True
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -127,7 +128,7 @@ def pole_zero_map(system: LinearSystem | MatrixSystem, dt: float | bool = 0, ax:
     InputError
         Another ``dt``.
     """
-    from ..reports.plots import FAINT, INK, QUIET, _axes, in_style
+    from ..reports.plots import FAINT, INK, QUIET, axes, in_style
 
     iterates = _iterates(dt)
     gains = _minimal(system).gains(flow=not iterates)
@@ -135,7 +136,7 @@ def pole_zero_map(system: LinearSystem | MatrixSystem, dt: float | bool = 0, ax:
     edge = (np.cos(angle), np.sin(angle)) if iterates else (0 * angle, np.tan(0.49 * angle))
 
     def draw(ax: Axes | None) -> Axes:
-        ax = _axes(ax, (4.8, 3.4))
+        ax = axes(ax, (4.8, 3.4))
         ax.plot(*edge, color=QUIET, linewidth=0.9, zorder=1)
         ax.plot(gains.poles.real, gains.poles.imag, "x", color=INK, label=f"poles ({gains.poles.size})")
         ax.plot(
@@ -160,7 +161,8 @@ def _limits(gains: Gains, iterates: bool) -> dict[str, tuple[float, float]]:
 
 
 def _iterates(dt: float | bool) -> bool:
-    require(dt in (0, 1), "dt", "0 (the flow) or True (the iteration)", repr(dt))
+    plain = isinstance(dt, numbers.Real | np.bool_)  # an array's truth would be ambiguous
+    require(plain and dt in (0, 1), "dt", "0 (the flow) or True (the iteration)", repr(dt))
     return bool(dt)
 
 

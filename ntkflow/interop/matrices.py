@@ -70,6 +70,9 @@ class MatrixSystem:
             require(len(given) == size, name, f"{size} names", len(given), error=ShapeError)
             object.__setattr__(self, name, given)
 
+    def __repr__(self) -> str:
+        return f"MatrixSystem: {self.order} states, {self.B.shape[1]} inputs, {len(self.C)} outputs"
+
     @property
     def order(self) -> int:
         """N, the number of states."""

@@ -31,12 +31,15 @@ from ..errors import (
     require_count,
     require_memory,
     require_path,
+    require_shape,
 )
 from ..linearize import LinearizedModel
 
 __all__ = ["Stored", "load_npz"]
 
 FLOATS = ("jacobian", "kernel", "residual", "outputs", "start", "mixing")
+KEYS = {"J": "jacobian", "K": "kernel", "W": "mixing"}  # argument: key
+KINDS = {"U": "text", "S": "text", "T": "text", "M": "dates", "m": "times", "V": "records", "b": "truth values"}
 COUNTS = ("n_outputs", "n_samples")
 
 
@@ -88,15 +91,30 @@ def load_npz(path: str | os.PathLike[str]) -> Stored:
     """
     place = require_path("npz", path)
     require(place.is_file(), "npz", "a file", f"{place}, which is {'a folder' if place.is_dir() else 'not there'}")
-    arrays = _read(place)
-    source = _source(arrays)
-    residual, sizes, outputs = arrays["residual"], arrays.get("n_samples"), arrays.get("outputs")
-    M = require_count("n_outputs", _whole(arrays.get("n_outputs", np.asarray(1))))
-    if source == "kernel":
-        model = LinearizedModel.from_kernel(arrays["kernel"], residual, M, sizes, outputs)
-    else:
-        model = LinearizedModel.from_jacobian(arrays["jacobian"], residual, M, sizes, outputs, arrays.get("start"))
-    return Stored(model, arrays.get("mixing"))
+    with _by_keys(place):
+        arrays = _read(place)
+        source = _source(arrays)
+        residual, sizes, outputs = arrays["residual"], arrays.get("n_samples"), arrays.get("outputs")
+        M = require_count("n_outputs", _whole(arrays.get("n_outputs", np.asarray(1))))
+        if source == "kernel":
+            model = LinearizedModel.from_kernel(arrays["kernel"], residual, M, sizes, outputs)
+        else:
+            model = LinearizedModel.from_jacobian(arrays["jacobian"], residual, M, sizes, outputs, arrays.get("start"))
+        mixing, Q = arrays.get("mixing"), model.n_agents
+        if mixing is not None:
+            require_shape("mixing", mixing, (Q, Q), "a row and a column an agent")
+    return Stored(model, mixing)
+
+
+@contextmanager
+def _by_keys(place: Path) -> Iterator[None]:
+    """Errors with the file's name and the key that they are about, in place of an argument's name."""
+    try:
+        yield
+    except InputError as why:
+        name, colon, rest = str(why).partition(": ")
+        key = KEYS.get(name, name)
+        raise type(why)(f"{place.name}: {key}{colon}{rest}" if key != "npz" else str(why)) from None
 
 
 def _source(arrays: dict[str, np.ndarray]) -> str:
@@ -110,13 +128,26 @@ def _source(arrays: dict[str, np.ndarray]) -> str:
 
 
 def _read(place: Path) -> dict[str, np.ndarray]:
+    with place.open("rb") as file:
+        single = file.read(6) == b"\x93NUMPY"
+    require(not single, "npz", "a file that numpy.savez wrote", f"{place}, a single array of numpy.save",
+            "use np.savez(path, jacobian=..., residual=...)")  # fmt: skip
     with _as_input_errors(place), zipfile.ZipFile(place) as archive:
         require_memory("npz", sum(entry.file_size for entry in archive.infolist()) / 8, "store fewer rows")
         names = [entry.removesuffix(".npy") for entry in archive.namelist()]
         for name in names:
             require(name in FLOATS + COUNTS, "npz", "known keys", repr(name), nearest(name, FLOATS + COUNTS))
     with _as_input_errors(place), np.load(place, allow_pickle=False) as file:
-        return {name: _checked(name, file[name]) for name in names}
+        return {name: _checked(name, _array(name, file)) for name in names}
+
+
+def _array(name: str, file: Any) -> Any:
+    try:
+        return file[name]
+    except ValueError as why:
+        if "allow_pickle" not in str(why):
+            raise
+    return refuse(name, "an array of numbers", "Python objects", "rows of one length make one; objects are never read")
 
 
 @contextmanager
@@ -136,8 +167,10 @@ def _checked(name: str, array: np.ndarray) -> np.ndarray:
     if name in COUNTS:
         require(array.dtype.kind in "iu", name, "whole numbers", f"dtype {array.dtype}")
         return array
-    known = array.dtype.kind == "f" and array.dtype.itemsize in (4, 8)
-    require(known, name, "float64 or float32", f"dtype {array.dtype}", "convert with astype(float)")
+    kind = array.dtype.kind
+    known, found = kind == "f" and array.dtype.itemsize in (4, 8), KINDS.get(kind, f"dtype {array.dtype}")
+    real = "take the real part yourself if that is meant"
+    require(known, name, "float64 or float32", found, real if kind == "c" else "convert with astype(float)")
     return np.asarray(require_array(name, array.astype(array.dtype.newbyteorder("="), copy=False)))
 
 

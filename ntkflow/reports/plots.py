@@ -103,7 +103,7 @@ def loss(
         When there is something else than trajectories, or they differ in their number of agents.
     """
     runs = [*_trajectories("predicted", predicted), *([] if observed is None else _trajectories("observed", observed))]
-    ax = _axes(ax)
+    ax = axes(ax)
     handles, labels = draw_losses(ax, runs)
     ax.set_title(title or "")
     legend(ax, handles, labels)
@@ -131,7 +131,7 @@ def consensus(*trajectories: Trajectory, ax: Axes | None = None) -> Axes:
     InputError
         Without a trajectory, or for something else.
     """
-    runs, ax = _trajectories("trajectories", trajectories), _axes(ax)
+    runs, ax = _trajectories("trajectories", trajectories), axes(ax)
     cycle = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
     names = list(dict.fromkeys(_design(run) for run in runs))
     colors = {name: cycle[i % len(cycle)] for i, name in enumerate(names)}
@@ -175,7 +175,7 @@ def graph(graph: nx.Graph, W: Any = None, *, ax: Axes | None = None) -> Axes:
     """
     place, Q = places(check(graph)), len(graph)
     weights = None if W is None else to_numpy(require_shape("W", W, (Q, Q), "one row for each node of the graph"))
-    ax, size = _axes(ax, (2.6, 2.6)), float(np.clip(1500 / Q, 50, 190))
+    ax, size = axes(ax, (2.6, 2.6)), float(np.clip(1500 / Q, 50, 190))
     index = {node: i for i, node in enumerate(graph)}
     pairs = [(index[a], index[b]) for a, b in graph.edges if a != b]
     (_draw_arrows if graph.is_directed() else _draw_edges)(ax, place, pairs, weights, size)
@@ -246,7 +246,7 @@ def _trajectories(name: str, given: Any) -> list[Trajectory]:
     return runs
 
 
-def _axes(ax: Any, size: tuple[float, float] | None = None) -> Axes:
+def axes(ax: Any, size: tuple[float, float] | None = None) -> Axes:
     """The Axes given, or those of a new figure."""
     if ax is None:
         import matplotlib.pyplot as plt

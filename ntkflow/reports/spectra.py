@@ -5,17 +5,20 @@ Every function draws into an Axes (a new one of pyplot's when none is given) and
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from .plots import AGENTS, FAINT, QUIET, _axes, in_style, logarithmic
+from .plots import AGENTS, FAINT, QUIET, axes, in_style, logarithmic
 
 if TYPE_CHECKING:
     from ..analysis.compare import Comparison
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["balance", "eigenvalues", "locus", "rates"]
 
 STABLE, BEST = "#eef3f8", "#c8553d"
-MARKERS = "oDs^vP"
+MARKERS = "oDs^vPX"  # one more than there are colours, so that pairs repeat after 42
+LEGEND_ROWS = 18
+SAME = 0.04  # a relative distance of dots that cover each other
+NARROW, WIDE = 4.0, 50.0  # ratios on an axis below which powers of ten are too few ticks
 LOOK = {  # kind: marker, colour, filled, what a legend calls it
     "learning": ("o", "#0b5394", True, "learning"),
     "consensus": ("D", BEST, True, "consensus"),
@@ -112,7 +118,7 @@ def rates(*loci: Locus, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
         Both axes logarithmic.
     """
-    ax, shown = _axes(ax), []
+    ax, shown = axes(ax), []
     cycle = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
     for found, color in zip(loci, cycle * len(loci), strict=False):
         order = np.argsort(found.step_sizes)
@@ -123,8 +129,10 @@ def rates(*loci: Locus, ax: Axes | None = None) -> Axes:
             best = int(np.nanargmax(stable))
             ax.scatter(etas[best], stable[best], 26, color=color, zorder=4)
             shown += [float(np.nanmin(stable)), float(np.nanmax(stable))]
-        for end in np.flatnonzero((rate[:-1] > 0) & (rate[1:] <= 0))[:1]:
-            ax.plot([etas[end]] * 2, [stable[end], 1e-30], color=color, linewidth=0.9, linestyle=":", zorder=1)
+        if found.end is not None and np.isfinite(stable[etas < found.end]).any():
+            last = stable[etas < found.end]
+            top = float(last[np.isfinite(last)][-1])
+            ax.plot([found.end] * 2, [top, 1e-30], color=color, linewidth=0.9, linestyle=":", zorder=1)
     ax.set_xscale("log")
     logarithmic(ax, 1e3)
     if shown:
@@ -153,26 +161,45 @@ def balance(comparison: Comparison, *, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
         Both axes logarithmic. Designs that are unstable, or have no such mode, are left out and named above.
     """
-    ax = _axes(ax)
-    cycle = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
     drawn = [row for row in comparison.rows if 0 < row.consensus < np.inf and 0 < row.moving < np.inf]
+    columns = 1 + (len(drawn) - 1) // LEGEND_ROWS
+    longest = max((len(row.label) for row in drawn), default=0)
+    ax = axes(ax, (4.0 + max(columns, 1) * (0.5 + 0.065 * longest), 3.4))
+    cycle = matplotlib.rcParams["axes.prop_cycle"].by_key()["color"]
+    places = np.log([(1 / row.consensus, 1 / row.moving) for row in drawn]).reshape(-1, 2)
     for i, row in enumerate(drawn):
-        look = {"color": cycle[i % len(cycle)], "marker": MARKERS[i % len(MARKERS)], "alpha": 0.85}
-        ax.scatter(1 / row.consensus, 1 / row.moving, 38, linewidths=0, zorder=3, label=row.label, **look)
+        below = int(np.sum(abs(places[:i] - places[i]).max(axis=1) < SAME))  # rings around what is there already
+        color, marker = cycle[i % len(cycle)], MARKERS[i % len(MARKERS)]
+        look = {"edgecolors": color, "facecolors": "none" if below else color, "linewidths": 1.3 if below else 0}
+        x, y = np.exp(places[i])
+        ax.scatter(x, y, 34 * (1 + below) ** 1.4, marker=marker, alpha=0.85, zorder=3, label=row.label, **look)
     left_out = [row.label for row in comparison.rows if row not in drawn]
     ax.set(xscale="log", yscale="log", xlabel=r"rate of agreement,  $1/\tau$", ylabel=r"rate of learning,  $1/\tau$")
     ax.margins(0.15)
     ax.grid(True, axis="both")
+    for axis, values in zip((ax.xaxis, ax.yaxis), places.T, strict=True):
+        _few_ticks(axis, float(np.exp(np.ptp(values))) if len(values) else 1.0)
     if drawn:
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), ncols=columns)
     if left_out:
-        ax.set_title(f"not shown: {', '.join(left_out)}", fontsize=8, color=FAINT, fontweight="normal")
+        said = textwrap.fill(f"not shown: {', '.join(left_out)}", 70)
+        ax.set_title(said, fontsize=8, color=FAINT, fontweight="normal")
     return ax
+
+
+def _few_ticks(axis: Axis, ratio: float) -> None:
+    """Labels that do not run into each other on a logarithmic axis: powers of ten, or a few plain numbers."""
+    axis.set_minor_formatter(NullFormatter())
+    if ratio < WIDE:
+        axis.set_major_locator(MaxNLocator(4) if ratio < NARROW else LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+        axis.set_major_formatter(StrMethodFormatter("{x:.3g}"))
+    else:
+        axis.set_major_locator(LogLocator(numticks=6))
 
 
 def _plane(ax: Axes | None) -> Axes:
     """The complex plane with the unit disc and the flow's line."""
-    ax = _axes(ax, (4.8, 3.4))
+    ax = axes(ax, (4.8, 3.4))
     ax.add_patch(Circle((0, 0), 1.0, facecolor=STABLE, edgecolor=QUIET, linewidth=0.9, zorder=0))
     ax.add_line(Line2D([1, 1], [-9, 9], color=FAINT, linewidth=0.8, linestyle=(0, (3, 3)), zorder=1))
     ax.set(xlabel=r"$\mathrm{Re}\,z$", ylabel=r"$\mathrm{Im}\,z$")
