@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat as compat
+import array_api_compat.numpy as numpy_namespace
 import numpy as np
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ Array = Any
 
 def namespace(*arrays: Array) -> Any:
     """The array library that all ``arrays`` belong to (``TypeError`` when they do not agree)."""
+    if all(type(array) is np.ndarray for array in arrays):  # asked a hundred times a prediction
+        return numpy_namespace
     return compat.array_namespace(*arrays)
 
 
@@ -108,8 +111,8 @@ def overflow_allowed() -> Any:
 
 def norm(array: Array) -> float:
     """The Frobenius norm of the whole array, as a Python float."""
-    xp = namespace(array)
-    return float(xp.linalg.vector_norm(array)) if 0 not in array.shape else 0.0
+    flat = array if array.ndim == 1 else namespace(array).reshape(array, (-1,))
+    return math.sqrt(float(flat @ flat))
 
 
 def svd(A: Array) -> tuple[Array, Array, Array]:

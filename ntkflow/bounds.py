@@ -12,25 +12,28 @@ import itertools
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from ._array import Array, namespace
 from .linearize import LinearizedModel
 from .operator import StateOperator
 from .propagators import Times, solve
 
 HELD = 2**18  # numbers in the states that are looked at together
-GRID = 48  # points a logarithmic grid adds, so that one late time is bounded as well as many
 
 
 def grid(operator: StateOperator, times: Times) -> Times:
-    """Each time once in increasing order; where an integral needs them and they are few, a logarithmic grid more."""
-    last = max(times.finite, default=0.0)
-    wanted = operator.model.left_out > 0 and _contracts(operator, times.flow) and last > 0 and len(times.finite) < GRID
-    extra = np.geomspace(min(1.0, last), last, GRID) if wanted else np.zeros(0)
-    if not times.flow:
-        extra = np.round(extra)
-    return Times(tuple(sorted({0.0, *times.values, *map(float, extra)})), times.flow)
+    """Each time once in increasing order, 0 first; where an integral needs them, times between those far apart."""
+    finite = sorted({0.0, *times.finite})
+    wanted = operator.model.left_out > 0 and _contracts(operator, times.flow)
+    extra = [t for a, b in itertools.pairwise(finite) for t in _between(a, b)] if wanted else []
+    whole = extra if times.flow else [float(round(t)) for t in extra]
+    return Times(tuple(sorted({*finite, *whole, *times.values})), times.flow)
+
+
+def _between(a: float, b: float) -> list[float]:
+    """Times that cut an interval into pieces that are no longer than they are late: each at most twice the last."""
+    first = max(a, min(1.0, b))
+    parts = math.ceil(math.log2(b / first) - 1e-9)
+    return [first * (b / first) ** (i / parts) for i in range(parts)]
 
 
 def left_out(operator: StateOperator, states: Array, times: Times) -> tuple[list[float], str]:

@@ -85,18 +85,13 @@ class StateOperator:
         return self.model.jacobian * (self.scale**0.5)[:, None, None]
 
     @cached_property
-    def gram(self) -> Array:
-        """Ψ_q = c_q J_qᵀ J_q, (Q, p, p)."""
-        return self.scale[:, None, None] * self.model.gram
-
-    @cached_property
     def hessian(self) -> Callable[[Array], Array]:
         """Ψ x for (Q, p, k), through Ψ itself where it is smaller than J."""
-        _, n, p = self.model.jacobian.shape
-        if p <= 2 * n:
-            return lambda x: self.gram @ x
-        J = self.weighted_jacobian
-        return lambda x: namespace(J).matrix_transpose(J) @ (J @ x)
+        J, c = self.model.jacobian, self.scale[:, None, None]  # c goes to x: designs share what is large
+        if J.shape[2] <= 2 * J.shape[1]:
+            gram = self.model.gram
+            return lambda x: gram @ (c * x)
+        return lambda x: namespace(J).matrix_transpose(J) @ (c * (J @ x))
 
     @cached_property
     def words(self) -> Words:
@@ -106,12 +101,13 @@ class StateOperator:
     def _words_of(self, source: sympy.Symbol) -> Words:
         read_as = {} if self.rule.uses_graph else {"average": "W"}
         words = self.rule.words[theta].get(source, {})
-        return {tuple(read_as.get(a, a) for a in word): float(c.subs(self.numbers)) for word, c in words.items()}
+        numbers = {symbol: sympy.Float(value) for symbol, value in self.numbers.items()}
+        return {tuple(read_as.get(a, a) for a in word): float(c.xreplace(numbers)) for word, c in words.items()}
 
     @cached_property
     def _parts(self) -> Parts:
         left_out = self.model.left_out * float(namespace(self.scale).max(self.scale)) ** 0.5
-        return Parts(self.W, self.weighted_jacobian, self.top, left_out)
+        return Parts(self.W, self.model.jacobian, self.scale, self.top, left_out)
 
     @cached_property
     def factors(self) -> Factored | None:
@@ -154,7 +150,7 @@ class StateOperator:
     def update(self, state: Array, gradient: Callable[[Array], Array]) -> Array:
         """The rule's next state, (blocks, Q, p, k) to the same."""
         new = self.program.update(tuple(state[i, ...] for i in range(state.shape[0])), self.mix, gradient)
-        return namespace(state).stack(new, axis=0)
+        return new[0][None, ...] if len(new) == 1 else namespace(state).stack(new, axis=0)
 
     def apply(self, state: Array) -> Array:
         """A s = (M − I) s for states (blocks, Q, p) or (blocks, Q, p, k)."""

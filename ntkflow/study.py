@@ -136,7 +136,8 @@ class Study(ReadOnly):
         short = rule.parameter_names
         names = {*known, *short}
         for name in changes:
-            require(name in names, f"using({name}=...)", "an argument of Study", "an unknown one", nearest(name, names))
+            if name not in names:
+                refuse(f"using({name}=...)", "an argument of Study", "an unknown one", nearest(name, names))
         kept = self.parameters if rule is self.algorithm else {}
         renewed = {short.get(name) for name in changes}  # "mu" gives way to "momentum"
         kept = {name: value for name, value in kept.items() if short[name] not in renewed}

@@ -38,7 +38,7 @@ DOORS = {
     "networkx": ["graphs/", "_audit.py", "weights.py", "reports/layout.py"],
     "pandas": ["results.py", "analysis/spectrum.py", "analysis/compare.py"],
     "rich": ["cli/", "reproduce.py", "reports/tables.py"], "typer": ["cli/"],
-    "scipy": ["_array.py", "_audit.py", "propagators/stepping.py", "analysis/", "interop/"],
+    "scipy": ["_array.py", "_audit.py", "analysis/", "interop/"],
     "sklearn": ["datasets/_sources.py", "datasets/_mnist.py"],
     "sympy": ["notation.py", "printing.py", "algorithms/", "operator.py", "derivation/", "analysis/"],
 }  # fmt: skip

@@ -1,5 +1,7 @@
 """T15 checked: Poisson-weighted iterates against the flow, engines that know nothing of the identity on both sides."""
 
+import itertools
+
 import numpy as np
 from scipy.stats import poisson
 
@@ -30,5 +32,47 @@ def check_tail():
         assert poisson.sf(t + 10 * t**0.5 + 40, t) < 1e-20
 
 
+def arnoldi(A, w, m):
+    """V, H, h and ‖w‖ by modified Gram–Schmidt, twice."""
+    V, H = [w / np.linalg.norm(w)], np.zeros((m + 1, m))
+    for j in range(m):
+        x = A @ V[j]
+        for _ in range(2):
+            for i, v in enumerate(V):
+                H[i, j] += v @ x
+                x = x - (v @ x) * v
+        H[j + 1, j] = np.linalg.norm(x)
+        V.append(x / H[j + 1, j])
+    return np.stack(V, axis=1), H[:m], H[m, m - 1], np.linalg.norm(w)
+
+
+def check_krylov():
+    """The corollary on spaces too small to be exact: DGD with a stable step, and beyond it for the flow."""
+    rng = np.random.default_rng(5)
+    J = rng.standard_normal((Q, n, P)) / P**0.5
+    W = nf.weights.metropolis_hastings(nf.graphs.cycle(Q))
+    lin = nf.LinearizedModel.from_jacobian(J, rng.standard_normal((Q, n)))
+    limit = nf.stability(nf.LinearSystem("dgd", W, lin, 0.1, "sum")).max_step_size
+    for reach, theta, m in itertools.product((0.9, 2.0), (1.0, 0.25), (3, 6, 12)):
+        system = nf.LinearSystem("dgd", W, lin, reach * limit, "sum")
+        A, w = system.dense()[0], system.u.ravel()
+        V, H, h, size = arnoldi(A, w, m)
+        y, beta = [np.zeros(m)], [0.0]
+        for _ in range(400):
+            beta.append(beta[-1] + theta * h * abs(y[-1][-1]))
+            y.append(y[-1] + theta * (H @ y[-1] + size * np.eye(m)[0]))
+        for t in (1.0, 3.0, 10.0):
+            p = poisson.pmf(np.arange(len(y)), t / theta)
+            gap = np.linalg.norm(V[:, :m] @ (p @ np.stack(y)) - system.flow(t, "dense").deviation[0].ravel())
+            assert gap <= p @ np.asarray(beta) + 1e-12 * (p @ np.linalg.norm(y, axis=1)), (reach, theta, m, t)
+        if reach < 1 and theta == 1:
+            steps = [1, 5, 20, 100]
+            exact = system.iterate(steps, "dense").deviation.reshape(len(steps), -1)
+            gaps = [np.linalg.norm(V[:, :m] @ y[k] - x) for k, x in zip(steps, exact, strict=True)]
+            assert all(gap <= beta[k] + 1e-12 * k for k, gap in zip(steps, gaps, strict=True)), (m, gaps)
+            assert beta[20] < 1e3 * gaps[2], (m, beta[20], gaps[2])  # a bound, and not an empty one
+
+
 check_identity()
 check_tail()
+check_krylov()

@@ -25,7 +25,11 @@ class _Context:
     values: dict[Any, Array]  # symbols and gradient nodes that have been evaluated
     mix: Map
     gradient: Map
-    zero: Array
+    like: Array
+
+    @property
+    def zero(self) -> Array:
+        return 0.0 * self.like
 
 
 Value = Callable[[_Context], Array]
@@ -42,12 +46,12 @@ class Program:
 
     def update(self, state: tuple[Array, ...], mix: Map, gradient: Map) -> tuple[Array, ...]:
         """The next value of every block, all right-hand sides reading the old ones."""
-        context = _Context(dict(zip(self.blocks, state, strict=True)), mix, gradient, 0.0 * state[0])
+        context = _Context(dict(zip(self.blocks, state, strict=True)), mix, gradient, state[0])
         return tuple(value(context) for value in self._updates)
 
     def start(self, theta_0: Array, mix: Map, gradient: Map) -> tuple[Array, ...]:
         """The first value of every block when the parameters start at ``theta_0``."""
-        context = _Context({theta0: theta_0}, mix, gradient, 0.0 * theta_0)
+        context = _Context({theta0: theta_0}, mix, gradient, theta_0)
         return tuple(value(context) for value in self._starts)
 
 
@@ -104,7 +108,7 @@ class _Compiler:
         return _chained([self.action(factor) for factor in factors])
 
     def _number(self, expr: sympy.Expr) -> float:
-        number = expr.subs(self.numbers)
+        number = expr.xreplace({symbol: sympy.Float(value) for symbol, value in self.numbers.items()})
         finite = bool(number.is_finite and number.is_real)
         require(finite, f"the coefficient {expr}", "a finite real number", number, f"at {self.numbers}", RuleError)
         return float(number)

@@ -68,7 +68,7 @@ class Balanced:
 
     def apply(self, state: Array) -> Array:
         """D⁻¹ A D s for states (blocks, Q, p) or (blocks, Q, p, k)."""
-        if self.shape[0] == 1:
+        if self.units.shape[0] == 1:
             return self.operator.apply(state)
         units = self.units if state.ndim == 3 else self.units[..., None]
         return self.operator.apply(state * units) / units

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from .._array import Array, finite_slices, namespace, norm
 
+BENIGN = 10.0  # largest tolerated ratio of the terms of a sum to the sum
+
 
 @dataclass(frozen=True, eq=False)
 class Drive:

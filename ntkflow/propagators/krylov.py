@@ -1,8 +1,10 @@
-"""Closed form on a Krylov space: any rule, matrix-free, short and middling horizons.
+r"""Closed form on a Krylov space: any rule, matrix-free, short and middling horizons.
 
-Arnoldi's relation A V = V H + h v eᵀ turns g_t(A) w into ‖w‖ V g_t(H) e₁, for all times from one space.
-What remains, h·(eᵀ y(t)) v with y = g_t(H) ‖w‖ e₁, is the defect of the answer in its own equation;
-the space grows until its integral is negligible.  Classical Gram–Schmidt, twice, keeps V orthonormal.
+Arnoldi's relation A V = V H + h v eᵀ turns the iterates x_k = g_k(A) w into V y_k, y_{k+1} = y_k + H y_k + ‖w‖ e₁,
+which are those of a small matrix.  What remains, d_k = h (eᵀ y_k) v, is the defect in the equation they obey, and
+the error is at most h Σ_{i<k} |eᵀ y_i| where ‖M‖ ≤ 1.  The flow is the Poisson average of the iterates and its
+error the average of theirs (T15), or those of M_θ = I + θA at times t/θ where the iteration itself grows.
+The space grows until the defects are negligible.  Classical Gram–Schmidt, twice, keeps V orthonormal.
 """
 
 from __future__ import annotations
@@ -10,15 +12,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, eps, like, namespace, norm, zeros
+from .._array import Array, eps, eye, like, namespace, norm, zeros
+from ._arnoldi import LARGEST, Space
 from ._balanced import Balanced
-from ._matrix import propagated
-from ._question import Drive, Times, UnconvergedError, overflow_to_inf, rounding
+from ._poisson import reach, weights
+from ._question import BENIGN, Drive, Times, UnconvergedError, overflow_to_inf, rounding
 
-LARGEST = 160  # vectors
-CHECK_EVERY = 8
-ROOM = 40  # vectors to begin with
-FAR = 1e4  # iterations; beyond it the defect's integral is no longer negligible in this many vectors
+FIRST_CHECK, NEXT_CHECK = 12, 1.25  # after so many vectors, and at so many times as many
+FAR = 1e4  # iterations; beyond it the defects are no longer negligible in this many vectors
+LONGEST = 5e4  # iterations of M_θ
+DAMPED = 2e-2  # the least θ
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +41,9 @@ class Krylov:
     @staticmethod
     def cost(operator: Balanced, times: Times) -> float:
         """Rough seconds, with the number of vectors that a spectrum in [−2, 0] takes."""
-        vectors = min(16 + 4 * math.sqrt(1.0 + times.horizon), LARGEST)
-        return 2e-3 + vectors * (1e-4 + operator.cost + 4e-9 * vectors * operator.size) + 2e-5 * times.count
+        m = min(16 + 2 * math.sqrt(1.0 + times.horizon), LARGEST)
+        small = 2e-10 * m * m * times.horizon + 1e-9 * times.count * operator.size
+        return 1e-3 + m * (3e-5 + operator.cost + 2e-9 * m * operator.size) + small
 
     @classmethod
     def prepare(cls, operator: Balanced, times: Times) -> Krylov:
@@ -47,93 +51,92 @@ class Krylov:
         return cls(operator)
 
     def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
-        """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of rounding and defect, (T,)."""
+        """g_t(A) w at all times, (T, blocks, Q, p), and a bound on the defects with an estimate of rounding, (T,)."""
         w, size, xp = drive.w, drive.size, namespace(drive.w)
         if size == 0.0:
             return zeros((times.count, *w.shape), w), zeros((times.count,), w)
-        space = _Space(self.operator, xp.reshape(w, (-1,)) / size)
-        defect = _grown(space, size, times)
-        y = _small(space.H, size, times)
+        space = Space(self.operator, xp.reshape(w, (-1,)) / size)
+        y, defects = _answers(space, size, times)
         states = xp.reshape(y @ space.V[: space.m, :], (times.count, *w.shape))
         sizes = [norm(y[i, :]) for i in range(times.count)]
         error = rounding(times, sizes, list(times.values), norm(space.H) / space.m**0.5, drive, 2.0 * eps(w))
-        share = defect / (times.horizon or 1.0)
-        return overflow_to_inf(states), like(error, w) + share * like(times.values, w)
+        return overflow_to_inf(states), like(error, w) + defects
 
 
-class _Space:
-    """An orthonormal basis, one vector a row, and the map on it; both grow in place."""
-
-    def __init__(self, operator: Balanced, first: Array) -> None:
-        self.operator, self.m = operator, 0
-        self._rows, self._columns = zeros((ROOM + 1, first.shape[0]), first), zeros((ROOM + 1, ROOM + 1), first)
-        self._rows[0, :] = first
-
-    @property
-    def V(self) -> Array:
-        """(m + 1, N), the last row what comes next."""
-        return self._rows[: self.m + 1, :]
-
-    @property
-    def H(self) -> Array:
-        """(m, m)."""
-        return self._columns[: self.m, : self.m]
-
-    def extend(self) -> float:
-        """One more vector; the size of what remains of its image (0 when the space is invariant)."""
-        V, xp = self.V, namespace(self._rows)
-        image = xp.reshape(self.operator.apply(xp.reshape(V[-1, :], self.operator.shape)), (-1,))
-        scale, column = norm(image), zeros((V.shape[0],), V)
-        for _ in range(2):
-            part = V @ image
-            image, column = image - part @ V, column + part
-        remainder = norm(image)
-        if remainder <= 100 * eps(image) * max(scale, norm(column)):
-            remainder = 0.0
-        self._make_room()
-        self._columns[: self.m + 1, self.m] = column
-        self._columns[self.m + 1, self.m] = remainder
-        self.m += 1
-        if remainder:
-            self._rows[self.m, :] = image / remainder
-        return remainder
-
-    def _make_room(self) -> None:
-        """Twice as much of it, when the next vector has none."""
-        xp, held = namespace(self._rows), self._rows.shape[0]
-        if self.m + 2 > held:
-            self._rows = xp.concat([self._rows, xp.zeros_like(self._rows)], axis=0)
-            wider = xp.concat([self._columns, xp.zeros_like(self._columns)], axis=1)
-            self._columns = xp.concat([wider, xp.zeros_like(wider)], axis=0)
+def _answers(space: Space, size: float, times: Times) -> tuple[Array, Array]:
+    """g_t(H) ‖w‖ e₁ (T, m) and what the defects add up to (T,), on a space large enough for them."""
+    if not times.flow:
+        last = int(times.horizon)
+        if not _grow(space, size, last, 1.0):
+            raise UnconvergedError("the trajectory overflows")
+        xp, (y, defects) = namespace(space.H), _summed(space, size, last, 1.0)
+        chosen = xp.asarray([int(t) for t in times.values], device=y.device)
+        return xp.take(y, chosen, axis=0), xp.take(defects, chosen, axis=0)
+    theta = 1.0
+    while theta > DAMPED and times.horizon / theta <= LONGEST:
+        found = _averaged(space, size, times, theta)
+        if found is not None:
+            return found
+        theta /= 2.0
+    raise UnconvergedError("the terms of the Poisson average cancel")
 
 
-def _grown(space: _Space, size: float, times: Times) -> float:
-    """Grow the space until the defect is negligible; the defect."""
-    last = times.horizon
-    probe = Times(tuple(sorted({float(int(last / 8)), float(int(last / 2)), last})), times.flow)
+def _averaged(space: Space, size: float, times: Times, theta: float) -> tuple[Array, Array] | None:
+    """The same for the flow, through M_θ; None where its iterates cancel in their average."""
+    last = reach(times.horizon / theta)
+    if not _grow(space, size, last, theta):
+        return None
+    xp, (y, defects) = namespace(space.H), _summed(space, size, last, theta)
+    norms = xp.linalg.vector_norm(y, axis=1)
+    rows = []
+    for t in times.values:
+        P = weights(t / theta)
+        p, among = like(P.values, y), slice(P.first, P.last + 1)
+        average = p @ y[among, :]
+        if float(p @ norms[among]) > BENIGN * norm(average) + float(xp.finfo(y.dtype).smallest_normal):
+            return None
+        rows.append((average, p @ defects[among]))
+    return xp.stack([average for average, _ in rows]), xp.stack([defect for _, defect in rows])
+
+
+def _grow(space: Space, size: float, last: int, theta: float) -> bool:
+    """Grow the space until the defects up to ``last`` are negligible; False where the iterates of M_θ overflow."""
+    check = max(FIRST_CHECK, space.m)
     while True:
-        remainder = space.extend()
-        if remainder == 0.0:
-            return 0.0
-        full = space.m == LARGEST
-        if full or space.m % CHECK_EVERY == 0:
-            y = _small(space.H, size, probe)
-            defect, largest = _defect(y, remainder, probe), float(namespace(y).linalg.vector_norm(y[-1, :]))
-            if not math.isfinite(largest):
-                raise UnconvergedError("the trajectory overflows")
-            if defect <= 10 * eps(y) * largest:
-                return defect
-            if full:
-                raise UnconvergedError(f"{LARGEST} Krylov vectors leave a relative defect of {defect / largest:.1g}")
+        while not space.complete and space.m < check:
+            space.extend()
+        defect = _seen(space, size, last, theta)
+        if not math.isfinite(defect):
+            return False
+        if defect <= 10 * eps(space.V):
+            return True
+        if space.complete:
+            raise UnconvergedError(f"{space.m} Krylov vectors leave a relative defect of {defect:.1g}")
+        check = int(NEXT_CHECK * check) + 1
 
 
-def _small(H: Array, size: float, times: Times) -> Array:
-    """g_t(H) size·e₁ at all times, (T, m)."""
-    xp = namespace(H)
-    first = size * xp.astype(xp.arange(H.shape[0], device=H.device) == 0, H.dtype)
-    return xp.stack(propagated(H, first, times), axis=0)
+def _seen(space: Space, size: float, last: int, theta: float) -> float:
+    """What the defects add up to beside the largest y so far, at most, from y₁, y₂, y₄, …; inf where they overflow."""
+    D, total, k, worst = theta * space.H, 0.0, 1, 0.0
+    y = theta * size * eye(space.m, D)[:, 0]
+    largest = norm(y)
+    while k < last:
+        before, y, D = float(y[-1]), 2.0 * y + D @ y, D @ D + 2.0 * D
+        total, k, largest = total + k * max(abs(before), abs(float(y[-1]))), 2 * k, max(largest, norm(y))
+        worst = max(worst, total / largest)
+        if not math.isfinite(largest):
+            return math.inf
+    return theta * space.remainder * worst
 
 
-def _defect(y: Array, remainder: float, times: Times) -> float:
-    """t·h·max|eᵀ y|: the integral of the defect, were nothing in the system to grow."""
-    return times.horizon * remainder * float(namespace(y).max(namespace(y).abs(y[:, -1])))
+def _summed(space: Space, size: float, last: int, theta: float) -> tuple[Array, Array]:
+    """y₀ … y_last of M_θ (last + 1, m), by doubling, and the sums of the defects' sizes before each (last + 1,)."""
+    D, xp = theta * space.H, namespace(space.H)
+    end = theta * size * eye(space.m, D)[:, 0]
+    y = zeros((1, space.m), D)
+    while y.shape[0] <= last:
+        held = y[: min(y.shape[0], last + 1 - y.shape[0]), :]
+        y = xp.concat([y, end + held + held @ D.T], axis=0)
+        end, D = 2.0 * end + D @ end, D @ D + 2.0 * D
+    sizes = theta * space.remainder * xp.abs(y[:, -1])
+    return y, xp.cumulative_sum(sizes) - sizes

@@ -18,6 +18,8 @@ from ._question import Drive, Times, overflow_to_inf
 
 QUICK_SIZE = 400  # beyond it, short horizons take the eigenvalues of GᵀG, three times cheaper
 QUICK_HORIZON = 1e3  # ... whose error grows like eps·t
+DIRECT = 300  # up to it, all modes take singular values
+SLOW = 0.1  # of the fastest: what is below it does, in any case
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +117,29 @@ def _gain_at_minus_one(time: float, flow: bool) -> float:
 
 
 def _sharp(G: Array, h: Array | None) -> tuple[Array, Array, Array | None, float]:
+    """y and modes with every slow one to full relative accuracy, and their drive; and what counts as zero.
+
+    Large factors: the eigenvectors of GᵀG span the slow part well enough once they are freed of fast ones (a Newton
+    step), and only that part takes singular values.
+    """
+    if G.shape[1] <= DIRECT:
+        return _singular(G, h)
+    xp, (y, columns, push, _) = namespace(G), _quick(G, h)
+    top = float(y[-1])
+    slow = int(xp.count_nonzero(y < SLOW * top))
+    if slow > G.shape[1] // 2:
+        return _singular(G, h)
+    fast = columns[slow:, :]
+    Z = columns[:slow, :].T
+    Z = xp.linalg.qr(Z - fast.T @ ((fast @ (G.T @ (G @ Z))) / y[slow:, None]))[0]
+    slow_y, inside, slow_push, _ = _singular(G @ Z, h)
+    if push is not None and slow_push is not None:
+        push = xp.concat([slow_push, push[slow:]])
+    modes = xp.concat([inside @ Z.T, fast], axis=0)
+    return xp.concat([slow_y, y[slow:]]), modes, push, (8 * eps(y)) ** 2 * top
+
+
+def _singular(G: Array, h: Array | None) -> tuple[Array, Array, Array | None, float]:
     """σ² and modes of G = U σ Vᵀ, and σ Uᵀh, each small one to full relative accuracy; and what counts as zero."""
     xp = namespace(G)
     if G.shape[0] > G.shape[1]:

@@ -15,11 +15,11 @@ import numpy as np
 
 from .._array import Array, eps, like, namespace, norm, zeros
 from ._balanced import Balanced
-from ._question import Drive, Times, UnconvergedError, overflow_to_inf
+from ._poisson import reach, weights
+from ._question import BENIGN, Drive, Times, UnconvergedError, overflow_to_inf
 
 LONGEST = 50_000  # steps
 CHUNK, HELD = 256, 2**22  # iterates that are summed at a time, and numbers in them
-BENIGN = 10.0  # largest tolerated ratio of the summed terms to the sum
 SMALLEST = 2e-3  # the most that the iteration is damped
 
 
@@ -79,14 +79,14 @@ class Stepping:
         w, xp = drive.w, namespace(drive.w)
         total = zeros((times.count, self.operator.size), w)
         summed, rounded = np.zeros(times.count), np.zeros(times.count)
+        needed = [weights(t / theta) for t in times.values]
         reached, iterates = -1, self._iterates(w, int(_steps(times, theta)), theta)
         while chunk := list(itertools.islice(iterates, max(1, min(CHUNK, HELD // self.operator.size)))):
             ks, held, sizes, felt = zip(*chunk, strict=True)
-            weights = _weights(times, np.asarray(ks), theta)
-            total += like(weights, w) @ xp.reshape(xp.stack(held, axis=0), (len(ks), self.operator.size))
-            summed, rounded, reached = summed + weights @ sizes, rounded + weights @ felt, ks[-1]
-        needed = np.asarray([_steps(Times((t,), True), theta) for t in times.values])
-        lost = needed > reached
+            p = np.stack([found.among(ks[0], len(ks)) for found in needed])
+            total += like(p, w) @ xp.reshape(xp.stack(held, axis=0), (len(ks), self.operator.size))
+            summed, rounded, reached = summed + p @ sizes, rounded + p @ felt, ks[-1]
+        lost = np.asarray([found.last > reached for found in needed])
         states = xp.reshape(total, (times.count, *w.shape))
         found = np.asarray([norm(states[i, ...]) for i in range(times.count)])
         benign = not lost.any() and bool(np.all(summed <= BENIGN * found + np.finfo(float).tiny))
@@ -112,13 +112,4 @@ def _steps(times: Times, theta: float = 1.0) -> float:
         return math.inf
     if not times.flow:
         return int(times.horizon)
-    mean = times.horizon / theta
-    return int(mean + 10.0 * mean**0.5 + 40.0)  # beyond it the Poisson tail is below 1e-20
-
-
-def _weights(times: Times, ks: np.ndarray, theta: float) -> np.ndarray:
-    """(T, K): the Poisson probabilities of t/θ."""
-    from scipy.special import gammaln, xlogy
-
-    mean = np.asarray(times.values)[:, None] / theta
-    return np.exp(xlogy(ks[None, :], mean) - mean - gammaln(ks + 1.0)[None, :])
+    return reach(times.horizon / theta)

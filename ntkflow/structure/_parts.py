@@ -15,12 +15,18 @@ PSD_SLACK = 50.0  # eigenvalues above -slack * Q * eps count as zero
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What the factors are made of: W, the weighted Jacobians √c_q J_q (Q, n, p), what they left out."""
+    """What the factors are made of: W, the Jacobians J_q (Q, n, p) and their weights c_q, what they left out."""
 
     W: Array
-    J: Array
+    jacobian: Array
+    scale: Array
     top: float  # max_q λ_max(c_q J_qᵀJ_q)
     left_out: float
+
+    @cached_property
+    def J(self) -> Array:
+        """√c_q J_q."""
+        return self.jacobian * (self.scale**0.5)[:, None, None]
 
     @cached_property
     def _reduced(self) -> tuple[Array | None, Array]:
@@ -45,7 +51,7 @@ class Parts:
     def mixed(self, matrix: Array) -> Array:
         """matrix ⊗ I_p."""
         xp = namespace(matrix)
-        return xpx.kron(matrix, eye(self.J.shape[2], matrix), xp=xp)
+        return xpx.kron(matrix, eye(self.jacobian.shape[2], matrix), xp=xp)
 
     def diagonal(self, blocks: Array) -> Array:
         """The block-diagonal matrix of (Q, r, p)."""

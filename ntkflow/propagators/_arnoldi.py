@@ -1,0 +1,61 @@
+"""An orthonormal basis of the Krylov space of A and w, and A on it: A V = V H + h v eᵀ."""
+
+from __future__ import annotations
+
+import math
+
+from .._array import Array, eps, namespace, norm, zeros
+from ._balanced import Balanced
+
+LARGEST = 160  # vectors
+ROOM = 40  # vectors to begin with
+
+
+class Space:
+    """An orthonormal basis, one vector a row, and the map on it; both grow in place."""
+
+    def __init__(self, operator: Balanced, first: Array) -> None:
+        self.operator, self.shape, self.m, self.remainder = operator, operator.shape, 0, math.inf
+        self._rows, self._columns = zeros((ROOM + 1, first.shape[0]), first), zeros((ROOM + 1, ROOM + 1), first)
+        self._rows[0, :] = first
+
+    @property
+    def V(self) -> Array:
+        """(m + 1, N), the last row what comes next."""
+        return self._rows[: self.m + 1, :]
+
+    @property
+    def H(self) -> Array:
+        """(m, m)."""
+        return self._columns[: self.m, : self.m]
+
+    @property
+    def complete(self) -> bool:
+        """Whether the space is invariant, or as large as it may be."""
+        return self.remainder == 0.0 or self.m == LARGEST
+
+    def extend(self) -> None:
+        """One more vector; ``remainder`` is the size of what remains of its image, 0 when the space is invariant."""
+        V, xp = self.V, namespace(self._rows)
+        image = xp.reshape(self.operator.apply(xp.reshape(V[-1, :], self.shape)), (-1,))
+        scale = norm(image)
+        column = V @ image
+        image = image - column @ V
+        again = V @ image
+        image = image - again @ V
+        remainder = norm(image)
+        self.remainder = remainder if remainder > 100 * eps(image) * scale else 0.0
+        self._make_room()
+        self._columns[: self.m + 1, self.m] = column + again
+        self._columns[self.m + 1, self.m] = self.remainder
+        self.m += 1
+        if self.remainder:
+            self._rows[self.m, :] = image / remainder
+
+    def _make_room(self) -> None:
+        """Twice as much of it, when the next vector has none."""
+        xp, held = namespace(self._rows), self._rows.shape[0]
+        if self.m + 2 > held:
+            self._rows = xp.concat([self._rows, xp.zeros_like(self._rows)], axis=0)
+            wider = xp.concat([self._columns, xp.zeros_like(self._columns)], axis=1)
+            self._columns = xp.concat([wider, xp.zeros_like(wider)], axis=0)
