@@ -24,6 +24,7 @@ from .errors import (
     require_array,
     require_count,
 )
+from .gap import Gap
 from .linearize import LinearizedModel
 from .models import Model
 from .results import Trajectory
@@ -251,6 +252,10 @@ class Study(ReadOnly):
         if times is None:
             times = range(require_count("steps", steps, 0) + 1)
         return self.system.flow(times, method) if flow else self.system.iterate(times, method)
+
+    def gap(self, steps: int, method: str = "auto") -> Gap:
+        """How far the flow is from the iteration at k = 0 … ``steps``; see `LinearSystem.gap` for steps of your own."""
+        return self.system.gap(range(require_count("steps", steps, 0) + 1), method)
 
     def trust(
         self, steps: int | None = None, times: Any = None, *, flow: bool = False, tolerance: float = 0.01

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sized
 from functools import cached_property
-from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from . import bounds
 from ._array import Array, eps, eye, finite_slices, like, namespace, overflow_allowed, zeros
+from ._times import times_given
 from .algorithms import Rule, get
 from .errors import MixingError, ReadOnly, refuse, require, require_memory, require_number
+from .gap import Gap, gap
 from .linearize import LinearizedModel
 from .normalization import gradient_scale
 from .operator import LinearMap, StateOperator
@@ -181,7 +181,7 @@ class LinearSystem(ReadOnly):
         array([[0.5, 0.5],
                [0. , 0. ]])
         """
-        return self._trajectory(Times(_times("times", times), True), method)
+        return self._trajectory(Times(times_given("times", times), True), method)
 
     def iterate(self, steps: Any, method: str = "auto") -> Trajectory:
         r"""The iteration s⁺ = U(s) in closed form, s_k = s₀ + (((I + A)ᵏ − I)/A) w with w = U(s₀) − s₀.
@@ -218,10 +218,35 @@ class LinearSystem(ReadOnly):
         array([[0.5  , 0.5  ],
                [0.245, 0.245]])
         """
-        counts = _times("steps", steps)
+        counts = times_given("steps", steps)
         whole = all(math.isinf(k) or k == int(k) for k in counts)
         require(whole, "steps", "whole numbers", counts, "use flow(times) for times in between")
         return self._trajectory(Times(counts, False), method)
+
+    def gap(self, steps: Any, method: str = "auto") -> Gap:
+        r"""How far the flow is from the iteration at the same steps, ‖θ_flow(k) − θ_k‖: what continuous time costs.
+
+        Agents that start together: O(η) at a fixed time η k (theory T2); both have the same limit.
+
+        Parameters
+        ----------
+        steps, method
+            As for `iterate`.
+
+        Returns
+        -------
+        Gap
+            Distances, their share of the movement, the losses' differences, and a bound on the error.
+
+        Examples
+        --------
+        >>> import numpy as np, ntkflow as nf
+        >>> lin = nf.LinearizedModel.from_jacobian(np.ones((2, 1, 3)), np.ones((2, 1)))
+        >>> system = nf.LinearSystem("dgd", np.full((2, 2), 0.5), lin, step_size=0.01)
+        >>> system.gap([1, 100]).relative.round(4)
+        array([0.0149, 0.0023])
+        """
+        return gap(self.flow(steps, method), self.iterate(steps, method))
 
     def explain(self, times: Any, *, flow: bool = False) -> Explanation:
         """Which engine ``method="auto"`` takes for these times, what each would cost, and what each needs.
@@ -245,7 +270,7 @@ class LinearSystem(ReadOnly):
         >>> system.explain(np.inf).chosen
         'spectral'
         """
-        asked = bounds.grid(self.compact, Times(_times("times", times), flow))
+        asked = bounds.grid(self.compact, Times(times_given("times", times), flow))
         return choices(self.compact, self.compact.drive, asked)
 
     def dense(self) -> tuple[Array, Array, Array, Array]:
@@ -360,40 +385,3 @@ def _mixing(rule: Rule, W: Array | None, n_samples: Array) -> Array:
     if eps(W) > eps(mixing):  # rows that sum to 1 in fewer digits: the diagonal takes up the difference
         mixing = mixing + eye(Q, mixing) * (1.0 - namespace(mixing).sum(mixing, axis=1))[:, None]
     return mixing
-
-
-def _times(name: str, given: Any) -> tuple[float, ...]:
-    """Non-negative times as Python floats; a scalar is one time."""
-    if isinstance(given, str | bytes):
-        refuse(name, "numbers", repr(given))
-    if getattr(given, "ndim", 0) > 1:
-        refuse(name, "a number or a one-dimensional sequence", f"shape {tuple(given.shape)}")
-    if _is_sequence(given) and isinstance(given, Sized):
-        require_memory(name, 16.0 * len(given), "ask for fewer, such as every hundredth")  # a Python float is no double
-    listed = _items(given) if _is_sequence(given) else [given]
-    numbers = [_number(t) for t in listed]
-    if any(t is None for t in numbers):
-        refuse(name, "a number or a one-dimensional sequence of numbers", " ".join(repr(given).split())[:60])
-    values = [t for t in numbers if t is not None]
-    require(bool(values), name, "at least one", "none")
-    bad = [t for t in values if math.isnan(t) or t < 0]
-    require(not bad, name, "numbers >= 0 (inf allowed)", bad[:3])
-    return tuple(values)
-
-
-def _is_sequence(given: Any) -> bool:
-    return given.ndim == 1 if hasattr(given, "ndim") else isinstance(given, Iterable)
-
-
-def _items(given: Any) -> list[Any]:
-    return [given[i] for i in range(given.shape[0])] if hasattr(given, "shape") else list(given)
-
-
-def _number(t: Any) -> float | None:
-    """A real scalar, of Python or of an array library, as a float; None for anything else."""
-    kind = getattr(getattr(t, "dtype", None), "kind", None)  # of NumPy's and CuPy's types
-    real = (hasattr(t, "dtype") and kind in (None, "i", "u", "f")) or isinstance(t, Real)
-    try:
-        return float(t) if real else None
-    except (TypeError, ValueError):
-        return None

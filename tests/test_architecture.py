@@ -14,9 +14,9 @@ every_file = pytest.mark.parametrize("name", FILES)
 FLOORS = [
     ["_version", "_array", "notation"],
     ["errors", "printing", "structure", "_rowspace"],
-    ["results", "normalization", "graphs", "datasets", "models", "algorithms", "_files", "_tables"],
+    ["results", "normalization", "graphs", "datasets", "models", "algorithms", "_files", "_tables", "_times"],
     ["_audit", "linearize", "training", "derivation"],
-    ["weights", "operator", "trust"],
+    ["weights", "operator", "trust", "gap"],
     ["propagators", "reports"],
     ["bounds", "analysis"],
     ["interop"],
