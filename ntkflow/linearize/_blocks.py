@@ -100,47 +100,24 @@ class Found:
     coarsest: float
     squares: float
 
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """V = Jᵀ U S⁻¹ = Jᵀ (U S) S⁻² with J in blocks: applied, never formed.  ``US`` (Q, n, r) is the model's own."""
-
-    found: Found
-    US: Array
-    basis: Array | None  # (r, p), a further compression
-
-    def within(self, V: Array) -> Rows:
-        """In the coordinates of a further basis (p, p')."""
-        V = namespace(V).astype(V, self.US.dtype)
-        return Rows(self.found, self.US, V if self.basis is None else self.basis @ V)
-
-    def weights(self, x: Array) -> Array:
-        """U S⁻¹ x for x (k, p), as (k, Q n): how much of every row of J."""
-        xp = namespace(x)
-        flat = xp.reshape(self.US, (-1, self.US.shape[2]))
-        squares = xp.sum(flat * flat, axis=0)
-        x = xp.astype(x, flat.dtype) if self.basis is None else xp.astype(x, flat.dtype) @ self.basis.T
-        return (x / xp.where(squares > 0, squares, xp.ones_like(squares))[None, :]) @ flat.T
-
-    def lift(self, x: Array) -> Iterator[Array]:
-        """V x for x (..., p), as consecutive blocks (..., width)."""
-        xp, lead = namespace(x), tuple(x.shape[:-1])
-        weights, done, squares = self.weights(xp.reshape(x, (-1, x.shape[-1]))), 0, 0.0
-        for matrix in self.found.blocks.matrices():
+    def pulled(self, weights: Array, dtype: Any) -> Iterator[Array]:
+        """Jᵀ w for the rows w of ``weights`` (k, Q n), by a further pass that must bring what the first one brought."""
+        xp, done, squares = namespace(weights), 0, 0.0
+        for matrix in self.blocks.matrices():
             done += matrix.shape[1]
-            self._same(done <= self.found.total, f"{done} or more")
+            self._same(done <= self.total, f"{done} or more")
             squares += sum(norm(piece) ** 2 for piece in _pieces(matrix, weights))
             wide = [matrix] if matrix.dtype == weights.dtype else _pieces(matrix, weights)
-            parts = [xp.astype(weights @ piece, x.dtype, copy=False) for piece in wide]
-            yield xp.reshape(xp.concat(parts, axis=1) if len(parts) > 1 else parts[0], (*lead, matrix.shape[1]))
+            parts = [xp.astype(weights @ piece, dtype, copy=False) for piece in wide]
+            yield xp.concat(parts, axis=1) if len(parts) > 1 else parts[0]
             del matrix, wide, parts
-        self._same(done == self.found.total, str(done))
-        gap = abs(squares - self.found.squares)
-        self._same(gap <= max(SAME, 100 * self.found.coarsest) * self.found.squares, f"other numbers in {done}")
+        self._same(done == self.total, str(done))
+        gap = abs(squares - self.squares)
+        self._same(gap <= max(SAME, 100 * self.coarsest) * self.squares, f"other numbers in {done}")
 
     def _same(self, holds: bool, found: str) -> None:
         remedy = "a function of blocks must return the same at every call (seed its generator inside)"
-        require(holds, "blocks", f"the {self.found.total} columns of the first pass", found, remedy)
+        require(holds, "blocks", f"the {self.total} columns of the first pass", found, remedy)
 
 
 def _added(kernel: Array, matrix: Array) -> Array:

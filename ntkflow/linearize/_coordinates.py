@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
-from .._array import Array, namespace, zeros
+from .._array import Array, eps, namespace, norm, zeros
 from ..errors import InputError, refuse, require_memory
-from ._blocks import Rows
+from ._rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,8 @@ class Coordinates:
         if self.rows is not None:
             numbers = self.n_parameters * (math.prod(x.shape) / x.shape[-1])
             require_memory("lift", numbers, "take lift_blocks, or fewer times")
-            return namespace(x).concat(list(self.rows.lift(x)), axis=-1)
+            blocks = list(self.rows.lift(x))
+            return blocks[0] if len(blocks) == 1 else namespace(x).concat(blocks, axis=-1)
         return x if self.basis is None else x @ self.basis.T
 
     def lift_blocks(self, x: Array) -> Iterator[Array]:
@@ -94,6 +96,16 @@ class Coordinates:
             r = e[:, None] + J @ (place - origin[:, None])
             total = total + xp.sum(r * r, axis=0)
         return xp.reshape(total, (T, Q)) / (2.0 * xp.sum(self.n_samples))
+
+    def _as(self, dtype: Any) -> Self:
+        """The same in another dtype, whose rounding counts as left out."""
+        xp = namespace(self.jacobian)
+        if self.jacobian.dtype == dtype:
+            return self
+        names = ("jacobian", "residual", "n_samples", "outputs", "start", "test_jacobian", "test_outputs")
+        arrays = {name: getattr(self, name) for name in names}
+        cast = {name: xp.astype(array, dtype) for name, array in arrays.items() if array is not None}
+        return replace(self, **cast, left_out=self.left_out + eps(cast["jacobian"]) * norm(self.jacobian))
 
 
 def _per_agent(J: Array, x: Array) -> Array:
