@@ -1,4 +1,4 @@
-"""T12 checked: the splitting (a) for random words, the truncation bound (b) and the grid (c)."""
+"""T12 checked: the splitting (a) for random words, the truncation bound (b) the grid (c), and products (d)."""
 
 import numpy as np
 from scipy.linalg import block_diag, expm
@@ -64,6 +64,24 @@ def check_starts():
     assert np.all(error <= short.error_bound)
 
 
+def check_products():
+    """(d): V is orthonormal, J V = F, ℓ² = ‖K − FFᵀ‖; and α⁻ᵇ is not exceeded, for b = 3 and α = 2."""
+    rng = np.random.default_rng(2)
+    J, Omega = rng.standard_normal((12, 30)) * 0.5 ** np.arange(12)[:, None], rng.standard_normal((12, 5))
+    K = J @ J.T
+    b, Z = np.linalg.eigh(Omega.T @ K @ Omega)
+    root = Z / b**0.5 @ Z.T
+    V, F = J.T @ Omega @ root, K @ Omega @ root
+    A, left_out = K - F @ F.T, np.linalg.norm(J - J @ V @ V.T, 2)
+    assert np.abs(V.T @ V - np.eye(5)).max() < 1e-12
+    assert np.abs(J @ V - F).max() < 1e-12
+    assert np.isclose(left_out**2, np.linalg.norm(A, 2), rtol=1e-10)
+    seen = np.linalg.norm(A @ rng.standard_normal((2000, 12, 3)), axis=1).max(axis=1)
+    failed = np.count_nonzero(2.0 * (2.0 / np.pi) ** 0.5 * seen < left_out**2)
+    assert failed <= 2000 / 8 + 3 * (2000 * 7 / 64) ** 0.5  # three deviations of chance
+
+
 check_splitting()
 check_truncation()
 check_starts()
+check_products()

@@ -63,7 +63,8 @@ class Coordinates:
     def lift_blocks(self, x: Array) -> Iterator[Array]:
         """The same as consecutive blocks (..., width): those a streamed model came in, else a single one.
 
-        Of a streamed model never more than one block of J and one of the result are in memory.
+        Of a streamed model never more than one block of J and one of the result are in memory.  From products, which
+        give all parameters at once, take few agents and times in one go.
         """
         if self.rows is None:
             yield self.lift(x)

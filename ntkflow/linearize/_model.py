@@ -16,7 +16,7 @@ from ._whole import DEFAULT_TOL
 class LinearizedModel(FromStreams):
     r"""Every agent's network linearised where it starts: f_q(θ) ≈ f_q(θ_q(0)) + J_q (θ − θ_q(0)).
 
-    Made by `from_jacobian`, `from_blocks`, `from_kernel` or `compress`; all give the same
+    Made by `from_jacobian`, `from_blocks`, `from_products`, `from_kernel` or `compress`; all give the same
     type, and nothing after it asks which one it was.  All arrays are of one library, on one device.
 
     Attributes
@@ -35,9 +35,10 @@ class LinearizedModel(FromStreams):
     start : (Q, p)
         Where the agents start, relative to a common origin.
     basis : (P, p) or None
-        Orthonormal columns V with θ − θ(0) = V x; None before compression, for kernels and for blocks.
+        Orthonormal columns V with θ − θ(0) = V x; None before compression, for kernels, for
+        blocks and for products.
     rows : Rows or None
-        For blocks, V as Jᵀ C, which a further pass over them applies.
+        For blocks and products, V as Jᵀ C, which a further pass over blocks or further products apply.
     left_out : float
         A bound on the 2-norm of the part of the stacked Jacobian that compression left out (T12).
     n_parameters : int

@@ -1,4 +1,4 @@
-"""Linearised models from Jacobians that are never in memory as a whole: blocks of columns."""
+"""Linearised models from Jacobians that are never in memory as a whole: blocks of columns, or products."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from .._array import Array
 from ..errors import ShapeError, require, require_array, require_count, require_number, require_shape
 from ._blocks import Blocks
 from ._given import one_namespace, true_sizes
+from ._products import Products
 from ._rows import Rows, inverted
+from ._sketch import factor
 from ._whole import DEFAULT_TOL, FromArrays
 
 
 class FromStreams(FromArrays):
-    """`from_blocks`."""
+    """`from_blocks` and `from_products`."""
 
     @classmethod
     def from_blocks(
@@ -91,6 +93,94 @@ class FromStreams(FromArrays):
         exact = cls.from_kernel(K, xp.astype(residual, K.dtype), n_outputs, n_samples, tol=tol, **wide)
         rows = Rows(found, inverted(xp.reshape(exact.jacobian, (Q * n, -1))))
         return replace(exact._as(residual.dtype), n_parameters=found.total, liftable=True, rows=rows)
+
+    @classmethod
+    def from_products(
+        cls,
+        jvp: Callable[[Array], Array],
+        vjp: Callable[[Array], Array],
+        residual: Array,
+        n_outputs: int = 1,
+        n_samples: Any = None,
+        outputs: Array | None = None,
+        test_jvp: Callable[[Array], Array] | None = None,
+        test_outputs: Array | None = None,
+        tol: float = DEFAULT_TOL,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> Self:
+        r"""Linearise from products with the Jacobian, which need not fit into memory nor even be written down.
+
+        K u = J (Jᵀ u) one vector at a time.  Up to 256 rows K is formed and factorised as in `from_kernel`; beyond,
+        random directions Ω are drawn until K Ω holds all of J that ``tol`` asks for: V = Jᵀ Ω (Ωᵀ K Ω)^{-½}.  Either
+        way a deviation V x is one further product with Jᵀ, asked for when it is wanted; V is never held.
+
+        Parameters
+        ----------
+        jvp : callable
+            v (P,) to J v (Q, n): how the outputs of all agents' data change along v.
+        vjp : callable
+            u (Q, n) to Jᵀ u (P,), summed over all agents and rows.  With f: θ (P,) to the outputs (Q, n), in PyTorch
+            (in JAX jax.jvp and jax.vjp, their results through numpy.asarray)::
+
+                back = torch.func.vjp(f, theta)[1]
+                jvp, vjp = lambda v: torch.func.jvp(f, (theta,), (v,))[1], lambda u: back(u)[0]
+
+        residual, n_outputs, n_samples, outputs
+            As in `from_jacobian`.  The products take and return arrays of the residual's library and dtype.
+        test_jvp, test_outputs : callable, and (m,) or (Q, m), optional
+            v (P,) to (m,) at further inputs, and the outputs there.
+        tol : float
+            Relative to the largest singular value of J.
+        progress : callable, optional
+            Called after every product with K as ``progress(products done, their number or None)``: the number is
+            not known beforehand where directions are drawn.
+
+        Raises
+        ------
+        ShapeError, InputError
+            Also when jvp is not linear, when vjp is not its transpose (both are tried on random vectors first), and
+            for products that are not finite or of another shape, dtype or library.
+
+        Notes
+        -----
+        Agents start together.  A kernel holds squares: singular values of J below (Qn·eps)^½ of the largest are
+        rounding (3e-3 of it for 64 rows in float32: take float64 products where you can), and so are those whose
+        squares are below what K lacks in symmetry.  ``left_out`` bounds ‖J − J V Vᵀ‖₂ up to rounding.  Beyond 256
+        rows it rests on Gaussian vectors and holds with probability 1 − 1e-10 (arXiv 0909.4061, Lemma 4.1).
+        Cost: a product with K per row up to 256; beyond, about twice as many as there are singular values above
+        ``tol`` where they decay fast, and at most Q n, which J without decay pays.  Besides, 2 of vjp and 2 of jvp to
+        try them; with test points 1 of vjp and test_jvp to try it and 1 of each per coordinate; 1 of vjp per lifted x.
+        Peak memory: two vectors of P beside what the products take, and about six matrices (Q n, Q n).
+        References: theory T12; Nyström: arXiv 1706.05736.
+
+        Examples
+        --------
+        The first layer A (10, 50) of f = x A a, its Jacobian never written down:
+
+        >>> import numpy as np
+        >>> from ntkflow import LinearizedModel
+        >>> x = np.random.default_rng(0).normal(size=(4, 3, 10))
+        >>> a = np.random.default_rng(1).normal(size=50)
+        >>> jvp = lambda v: x @ v.reshape(10, 50) @ a
+        >>> vjp = lambda u: np.outer(np.einsum("qni,qn->i", x, u), a).ravel()
+        >>> lin = LinearizedModel.from_products(jvp, vjp, np.ones((4, 3)))
+        >>> lin.jacobian.shape, lin.n_parameters, lin.lift(lin.start).shape
+        ((4, 3, 10), 500, (4, 500))
+        """
+        residual = require_array("residual", residual, 2, "pass the residuals as (Q, n)")
+        given = {"residual": residual, "outputs": outputs, "test_outputs": test_outputs}
+        xp = one_namespace(**given)
+        mask, tol = _asked(residual, n_outputs, n_samples, outputs, tol)
+        products = Products.of(jvp, vjp, residual, mask)
+        products.seen(test_jvp, test_outputs, products.real[:, None])  # refused before anything long begins
+        found = factor(products, tol, progress)
+        seen = products.seen(test_jvp, test_outputs, found.C)
+        wide = {name: None if array is None else xp.astype(array, xp.float64) for name, array in given.items()}
+        exact = cls._of_factor(
+            found.F, found.left_out, n_outputs=n_outputs, n_samples=n_samples, test_jacobian=seen, **wide
+        )
+        rows = Rows(products, found.C)
+        return replace(exact._as(residual.dtype), n_parameters=products.total, liftable=True, rows=rows)
 
 
 def _asked(residual: Array, n_outputs: Any, n_samples: Any, outputs: Any, tol: Any) -> tuple[Array, float]:
