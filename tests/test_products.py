@@ -122,6 +122,8 @@ def test_padding_counts_nothing(xp):
     assert networks[0].calls["vjp"] == case.n_samples.sum() + 2  # and padding is not asked for
     systems = [nf.LinearSystem("dgd", CYCLE, m, 0.05).iterate([100]) for m in (a, b)]
     np.testing.assert_allclose(*(to_numpy(s.deviation) for s in systems), atol=1e-8)
+    pulled = [next(m.rows.source.pulled(xp.ones((1, 12)), xp.float64)) for m in (a, b)]
+    np.testing.assert_allclose(*(to_numpy(p) for p in pulled), atol=1e-12)
 
 
 def test_no_jacobian_at_all(xp, monkeypatch):
@@ -264,7 +266,9 @@ def test_products_with_errors_of_their_own_are_not_trusted_below_them(rows, off)
     """As from finite differences: what K lacks in symmetry is not taken for Jacobian."""
     s = 0.5 ** np.arange(rows)
     J = spectral(s)
-    model = Network(J, off).model()
+    network = Network(J, off)
+    model = network.model()
+    assert network.calls["vjp"] <= min(rows, 4 * 32) + 2  # nor is it chased to the last row
     assert missed(J, model) <= model.left_out <= 10 * off**0.5
     assert np.count_nonzero(s > 30 * off**0.5) <= model.jacobian.shape[2] <= np.count_nonzero(s > 0.1 * off**0.5)
 

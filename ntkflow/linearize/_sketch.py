@@ -105,15 +105,15 @@ class Sketch:
         """F and C, without the part of B that is rounding."""
         xp, (N, k) = namespace(self.Y), self.Y.shape
         B = self.omega.T @ self.Y
-        apart = norm(B - B.T)  # what the products lack in symmetry is rounding too
+        apart = norm(B - B.T)  # what the products lack in symmetry is rounding too, its 2-norm 2/√k of this
         b, Z = xp.linalg.eigh((B + B.T) / 2)
-        cut = max(FEWEST * self.precision * float(b[-1]), apart)
+        cut = max(FEWEST * self.precision * float(b[-1]), 2.0 * apart / k**0.5)
         rank = max(1, int(xp.count_nonzero(b > cut)))
         kept = b[-rank:]
         Z = Z[:, -rank:] * xp.where(kept > cut, xp.abs(kept), xp.inf * xp.ones_like(kept))[None, :] ** -0.5
         F = self.Y @ Z
         top = float(xp.max(xp.linalg.eigvalsh(F.T @ F)))
-        error = max(max(N, FEWEST) * self.precision * top, apart * (N / k) ** 0.5)
+        error = max(max(N, FEWEST) * self.precision * top, apart * N / k)  # Ω sees k/N of it
         return Nystrom(F, self.omega @ Z, max(tol**2 * top, error), error)
 
     def bound_beyond(self, found: Nystrom, probes: Array, failure: float) -> float:
