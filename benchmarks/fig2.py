@@ -33,13 +33,13 @@ def study(seed: int = 0) -> nf.Study:
     return nf.Study(W, model, model.init(seed=seed), data, "dgd", STEP_SIZE, "sum")
 
 
-def numpy_training(design: nf.Study) -> np.ndarray:
+def numpy_training(design: nf.Study, steps: int = STEPS) -> np.ndarray:
     """The training run as a careful NumPy user would write it for this one network; losses (T, Q)."""
     x, y, W = design.data.x, design.data.y, design.W
     theta = np.tile(design.theta0, (8, 1))
     H, gain, std = 256, 1 / 2**0.5, 0.1
-    losses = np.empty((STEPS + 1, 8))
-    for k in range(STEPS + 1):
+    losses = np.empty((steps + 1, 8))
+    for k in range(steps + 1):
         w1, b1, w2, b2 = np.split(theta, [2 * H, 3 * H, 4 * H], axis=1)
         w1 = w1.reshape(8, 2, H)
         z = 1 / (1 + np.exp(-(gain * (x @ w1) + std * b1[:, None, :])))
