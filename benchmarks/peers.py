@@ -143,7 +143,8 @@ def lines(rows: list[Row], dense: bool) -> list[str]:
         "8 agents, 200 half moons each, 1,025 parameters each, DGD on a cycle; losses at k = 0, 2, …, 200. Times as "
         "long as ntkflow's first prediction (compression included) and as a further design (compression there "
         "already), both of the same kind, flow or iteration. Compressed: from the Jacobians that ntkflow has "
-        "compressed, given for nothing, so that only the further design compares.", "",
+        "compressed, given for nothing, so that only the further design compares; to charge for them, add what a first "
+        "prediction takes beyond a further design.", "",
         "| contestant | of the | Jacobians | seconds | × first prediction | × further design | goal | error | MiB |",
         "|---|---|---|---:|---:|---:|---:|---:|---:|",
     ]  # fmt: skip
