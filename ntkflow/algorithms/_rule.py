@@ -14,6 +14,7 @@ from ..errors import RuleError, nearest, refuse, require, require_number
 from ..notation import LONG_NAMES, H, W, average, eta, g0, theta, theta0
 from ._affine import Affine, Operator, add, affine, of_consensus
 from ._claims import Claim
+from ._increments import Increments, increments
 from ._program import Program, compile_program
 
 RESERVED = (W, average, H, g0, theta0, eta)
@@ -116,6 +117,11 @@ class Rule:
         for name, expr in self.lets.items():
             known[name] = self._checked(expr, known)
         return {b: self._checked(self.update[b], known) for b in self.blocks}
+
+    @cached_property
+    def increments(self) -> Increments:
+        """M − I in words of W − I, with a sum over the agents that the rule conserves as a coordinate of its own."""
+        return increments(self.words, self.start_words)
 
     @cached_property
     def start_words(self) -> dict[sympy.Symbol, Affine]:

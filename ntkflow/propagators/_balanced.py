@@ -20,6 +20,7 @@ class Balanced:
 
     operator: StateOperator
     units: Array  # (blocks, 1, 1)
+    own: bool  # whether the question is about the operator's own drive
 
     @classmethod
     def of(cls, operator: StateOperator, w: Array) -> Balanced:
@@ -29,7 +30,7 @@ class Balanced:
         sizes = [sizes[0], *(size + norm(operator.start[b, ...]) for b, size in enumerate(sizes[1:], start=1))]
         ratios = [size / sizes[0] if size > 0 and sizes[0] > 0 else 1.0 for size in sizes]
         usable = [2.0 ** round(math.log2(r)) if 0.0 < r < math.inf else 1.0 for r in ratios]
-        return cls(operator, like(usable, w)[:, None, None])
+        return cls(operator, like(usable, w)[:, None, None], w is operator.drive)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .._array import Array, eps, eye, like, namespace, norm, svd
 from ._balanced import Balanced
+from ._grounded import Grounded
 from ._matrix import distinct_gaps, propagated
 from ._question import Drive, Times, overflow_to_inf, rounding
 
@@ -50,16 +51,27 @@ class Dense:
     def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
         w, xp = drive.w, namespace(drive.w)
-        frame, inner, reduced, slowest, dropped = _restricted(self.matrix(), xp.reshape(w, (-1,)))
-        states = xp.stack(propagated(inner, reduced, times)) @ frame.T
+        lead, A, inside, nullities, outside = self._led(xp.reshape(w, (-1,)), drive.noise)
+        frame, inner, reduced, slowest, dropped = _restricted(A, inside, nullities)
+        states = xp.stack(propagated(inner, reduced, times)) @ (lead @ frame).T
         sizes = [norm(states[i, :]) for i in range(times.count)]
         finite = [size if math.isfinite(size) else 0.0 for size in sizes]
         # entries of A are off by eps·‖A‖, which a mode feels for as long as it lives
         bounded = max(finite) * slowest <= BOUNDED * drive.size
         lived = [min(t, 1.0 / slowest) if slowest and bounded else t for t in times.values]
         error = rounding(times, finite, lived, norm(inner), drive, eps(w))
-        error = [e + dropped * (t if math.isfinite(t) else 0.0) for e, t in zip(error, times.values, strict=True)]
+        lost = dropped + outside
+        error = [e + lost * (t if math.isfinite(t) else 0.0) for e, t in zip(error, times.values, strict=True)]
         return overflow_to_inf(xp.reshape(states, (times.count, *w.shape))), like(error, w)
+
+    def _led(self, w: Array, noise: float) -> tuple[Array, Array, Array, tuple[int, ...] | None, float]:
+        """F, A and w in the coordinates of `Grounded`, with what structure knows of ker A; else as they are."""
+        grounded = Grounded.of(self.operator)
+        if grounded is not None:
+            inside, outside = grounded.reduced(w)
+            if outside <= max(NEGLIGIBLE * eps(w) * norm(w), noise):
+                return grounded.frame, grounded.A, inside, grounded.nullities, outside
+        return eye(w.shape[0], w), self.matrix(), w, None, 0.0
 
     def matrix(self) -> Array:
         """A as one (N, N) matrix, states ordered by block, agent, coordinate."""
@@ -68,17 +80,18 @@ class Dense:
         return xp.reshape(self.operator.apply(xp.reshape(identity, (*self.operator.shape, N))), (N, N))
 
 
-def _restricted(A: Array, w: Array) -> tuple[Array, Array, Array, float, float]:
+def _restricted(
+    A: Array, w: Array, nullities: tuple[int, ...] | None = None
+) -> tuple[Array, Array, Array, float, float]:
     """An orthonormal frame F of an invariant subspace that holds w, FᵀAF, Fᵀw, σ_min(FᵀAF), and what of w is dropped.
 
-    Each pass keeps the range of A; it ends when A is invertible there, or when the drive points out
-    of the range and must ramp (σ_min is then 0).
+    Each pass keeps the range of A, whose codimension structure knows or else a tolerance tells; it ends when A is
+    invertible there, or when the drive points out of the range and must ramp (σ_min is then 0).
     """
-    xp = namespace(A)
-    frame, size, dropped = eye(A.shape[0], A), norm(w), 0.0
+    frame, size, dropped, known = eye(A.shape[0], A), norm(w), 0.0, iter(nullities or ())
     while A.shape[0]:
         U, s, _ = svd(A)
-        rank = int(xp.count_nonzero(s > RANK_SLACK * A.shape[0] ** 0.5 * eps(A) * float(s[0])))
+        rank = A.shape[0] - (_null(s) if nullities is None else next(known, 0))
         if rank == A.shape[0]:
             return frame, A, w, float(s[-1]), dropped
         U = U[:, :rank]
@@ -88,3 +101,9 @@ def _restricted(A: Array, w: Array) -> tuple[Array, Array, Array, float, float]:
             return frame, A, w, 0.0, dropped
         frame, A, w, dropped = frame @ U, U.T @ A @ U, inside, dropped + outside
     return frame, A, w, 0.0, dropped
+
+
+def _null(s: Array) -> int:
+    """How many singular values look like exact zeros."""
+    floor = RANK_SLACK * s.shape[0] ** 0.5 * eps(s) * float(s[0])
+    return s.shape[0] - int(namespace(s).count_nonzero(s > floor))
