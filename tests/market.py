@@ -51,6 +51,18 @@ def problem(n_agents, *, n_samples=3, n_outputs=1, n_parameters=5, apart=False, 
     return Problem(J, residual, sizes, n_outputs, start)
 
 
+def graded(n_agents, n, n_parameters, smallest, *, apart=False, seed=3):
+    """Jacobians whose stack has singular values from 1 down to ``smallest``."""
+    rng = np.random.default_rng(seed)
+    rank = min(n_agents * n, n_parameters)
+    U = np.linalg.qr(rng.standard_normal((n_agents * n, rank)))[0]
+    V = np.linalg.qr(rng.standard_normal((n_parameters, rank)))[0]
+    J = (U * np.geomspace(1.0, smallest, rank)) @ V.T
+    start = rng.standard_normal((n_agents, n_parameters)) if apart else None
+    residual = rng.standard_normal((n_agents, n))
+    return Problem(J.reshape(n_agents, n, n_parameters), residual, np.full(n_agents, n), 1, start)
+
+
 def linearized(case, xp=np):
     """The case as a LinearizedModel of the given library."""
     start = None if case.start is None else xp.asarray(case.start)

@@ -327,6 +327,13 @@ def long_states(dense, times, *, flow):
     return np.array(rows)
 
 
+def long_gap(found, truth):
+    """|found - truth|_2 and |truth|_2 of a float vector against a long one."""
+    with mpmath.workprec(2 * BITS):
+        gap = exact_numbers(found) - truth
+        return tuple(float(mpmath.sqrt(sum(x * x for x in vector))) for vector in (gap, truth))
+
+
 def mpmath_flow(dense, t):
     """x(t) by mpmath's own exponential of the augmented matrix, at its current precision: (N,)."""
     G = mpmath.matrix((_augmented(dense.A, dense.drive) * t).tolist())

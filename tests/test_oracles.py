@@ -14,7 +14,7 @@ import oracles
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from market import RULES, TOPOLOGIES, Problem, problem
+from market import RULES, TOPOLOGIES, Problem, graded, problem
 from scipy.special import gammaln
 
 import ntkflow as nf
@@ -495,18 +495,6 @@ def test_the_units_of_the_jacobian_do_not_matter(rule, scale, flow):
 # --- fifty digits
 
 
-def graded(n_agents, n, n_parameters, smallest, *, apart=False, seed=3):
-    """Jacobians whose stack has singular values from 1 down to ``smallest``."""
-    rng = np.random.default_rng(seed)
-    rank = min(n_agents * n, n_parameters)
-    U = np.linalg.qr(rng.standard_normal((n_agents * n, rank)))[0]
-    V = np.linalg.qr(rng.standard_normal((n_parameters, rank)))[0]
-    J = (U * np.geomspace(1.0, smallest, rank)) @ V.T
-    start = rng.standard_normal((n_agents, n_parameters)) if apart else None
-    residual = rng.standard_normal((n_agents, n))
-    return Problem(J.reshape(n_agents, n, n_parameters), residual, np.full(n_agents, n), 1, start)
-
-
 def graded_case(rule, W, *size, reach, normalization="sum", **options):
     market = graded(len(W), *size, **options)
     return make(rule, W, market, modelled(market, np.random.default_rng(0)), normalization, reach)
@@ -519,13 +507,6 @@ def long_dense(case):
         arrays = [x(case.W), [x(j) for j in case.J], [x(e) for e in case.e]]
         c, mu = [mpmath.mpf(c) for c in case.c], mpmath.mpf(oracles.MOMENTUM)
         return oracles.kronecker(case.rule, *arrays, c, x(case.start), mpmath.mpf(case.step_size), mu)
-
-
-def long_gap(found, truth):
-    """|found - truth|_2 and |truth|_2 of a float vector against a long one."""
-    with mpmath.workprec(2 * oracles.BITS):
-        gap = oracles.exact_numbers(found) - truth
-        return tuple(float(mpmath.sqrt(sum(x * x for x in vector))) for vector in (gap, truth))
 
 
 def test_the_long_arithmetic_is_mpmaths():
@@ -586,7 +567,7 @@ def measured_to_fifty_digits(place, flow):
     case = graded_case(rule, W, *size, apart=apart, reach=reach)
     truth = oracles.long_states(long_dense(case), FAR, flow=flow)[:, : case.start.size]
     answer = case.system.flow(FAR) if flow else case.system.iterate(FAR)
-    return case, answer, [long_gap(np.ravel(answer.deviation[i]), truth[i]) for i in range(len(FAR))]
+    return case, answer, [oracles.long_gap(np.ravel(answer.deviation[i]), truth[i]) for i in range(len(FAR))]
 
 
 every_long_case = pytest.mark.parametrize("place", range(len(LONG)), ids=[case.id for case in LONG])
@@ -627,10 +608,10 @@ def test_memory_and_slow_modes(rule, flow):
     ask = case.system.flow if flow else case.system.iterate
     truth = oracles.long_states(long_dense(case), FAR, flow=flow)[:, : case.start.size]
     for t, row in zip(FAR[:-1], truth, strict=False):
-        error, size = long_gap(np.ravel(ask(t).deviation), row)
+        error, size = oracles.long_gap(np.ravel(ask(t).deviation), row)
         assert error <= 30 * np.finfo(float).eps * max(t, 100) * size, t
     try:
-        error, size = long_gap(np.ravel(ask(np.inf).deviation), truth[-1])
+        error, size = oracles.long_gap(np.ravel(ask(np.inf).deviation), truth[-1])
     except NoLimitError as refusal:
         assert "driven and grows" not in str(refusal), refusal  # noqa: PT017 - the message is what is wrong
     else:
