@@ -1,8 +1,9 @@
 """The safe route: any rule, through dense matrices, restricted to the range of A.
 
-Rules with memory (trackers, exact methods) have structural eigenvalues 1, sometimes in Jordan blocks;
-an exponential of A itself then loses every digit at long times.  The drive lies in the range of A, so
-everything happens there, where A acts as UᵀAU; when that is singular again, the same is done again.
+Rules with memory (trackers, exact methods) have structural eigenvalues 1, sometimes in Jordan blocks; an exponential of
+A itself then loses every digit at long times.  The drive lies in the range of A, so everything happens there.  What the
+range is follows from the rule's words (`Grounded`); only where those do not serve, for words of a degree at which they
+cancel, or an average beside W, or a drive that pushes what should be conserved, a tolerance on singular values tells.
 """
 
 from __future__ import annotations
