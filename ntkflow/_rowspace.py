@@ -4,59 +4,115 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._array import Array, eps, like, namespace, norm, svd
+from ._array import Array, eps, like, namespace, norm, svd, zeros
 
-DIRECT = 400  # up to this many rows or columns a plain SVD is quicker than a sketch
+DIRECT = 400  # up to this many rows or columns a sketch saves nothing
 FIRST_SKETCH = 160
+SPARE = 8  # columns of a sketch that must be left over
+SMALL = 32  # up to this many, singular values are as quick as anything
+SEEN = 1e-9  # of the largest eigenvalue: what a kernel shows accurately enough to divide by
+ROWS = 256  # of J that are looked at together
 
 
-def row_space(J: Array, tol: float) -> tuple[Array, float]:
-    r"""An orthonormal basis V (P, r) of the rows of J (N, P), and a bound on ‖J − J V Vᵀ‖₂.
+def row_space(J: Array, tol: float) -> tuple[Array | None, float]:
+    r"""An orthonormal basis V (P, r) of the rows of J (N, P), None if they need all P, and a bound on ‖J − J V Vᵀ‖₂.
 
     Kept are the directions with a singular value above ``tol`` times the largest (clamped to what
-    the dtype can see).  Small matrices take an SVD; larger ones a random sketch with a
-    re-orthogonalised power step (arXiv 0909.4061, algorithm 4.4), whose residual is then *computed*
-    in the Frobenius norm, so that the bound does not rest on luck.  Cost: about 4 r N P operations.
+    the dtype can see).  Large matrices are tried with a random sketch (arXiv 0909.4061, algorithm 4.1, and 4.4 where
+    that is not enough), whose residual is then *computed* in the Frobenius norm, so that the bound does not rest on
+    luck; others go by kernels, or singular values.  Cost: about 3 r N P operations by a sketch, 4 N² P by kernels.
     """
     tol = max(tol, eps(J) * max(J.shape))
     size = FIRST_SKETCH
     while min(J.shape) > DIRECT and 2 * size < min(J.shape):
-        V, left_out = _truncated(J, _sketch(J, size), tol)
-        s1 = float(namespace(J).linalg.matrix_norm(J @ V, ord=2))
-        if V.shape[1] < size - 8 and left_out <= 4 * tol * s1:
-            return V, left_out
+        Q = _sketch(J, size)
+        for _ in range(2):
+            V, left_out, top = _truncated(J, Q, tol)
+            spare = V.shape[1] < size - SPARE
+            if spare and left_out <= 4 * tol * top:
+                return V, left_out
+            if not spare:
+                break
+            Q = _power_step(J, Q)
         size *= 2
     return _direct(J, tol)
 
 
-def _direct(J: Array, tol: float) -> tuple[Array, float]:
-    xp = namespace(J)
-    if J.shape[1] > 2 * J.shape[0]:  # wide: the SVD of the small factor, in half the time
-        Q, R = xp.linalg.qr(J.T)
-        _, s, Wt = svd(R.T)
-        V = Q @ Wt.T
-    else:
-        _, s, Wt = svd(J)
-        V = Wt.T
-    s1 = float(s[0])
-    rank = max(1, int(xp.count_nonzero(s > tol * s1)))  # J = 0 keeps one idle direction
-    full = min(int(xp.count_nonzero(xp.any(J != 0, axis=1))), J.shape[1])  # padding rows hold nothing
-    tail = float(s[rank]) + eps(J) * s1 if rank < full else 0.0
-    return V[:, :rank], tail
+def _direct(J: Array, tol: float) -> tuple[Array | None, float]:
+    if min(J.shape) <= SMALL:
+        return _singular(J, tol)
+    return _wide(J, tol) if J.shape[0] < J.shape[1] else _tall(J, tol)
 
 
 def _sketch(J: Array, size: int) -> Array:
-    xp = namespace(J)
     draw = like(np.random.default_rng(0).standard_normal((J.shape[0], size)), J)
-    Q = xp.linalg.qr(J.T @ draw)[0]
-    for A in (J, J.T):  # one power step; each product is re-orthogonalised, or small directions drown
-        Q = xp.linalg.qr(A @ Q)[0]
+    return namespace(J).linalg.qr(J.T @ draw)[0]
+
+
+def _power_step(J: Array, Q: Array) -> Array:
+    """Each product is re-orthogonalised, or small directions drown."""
+    for A in (J, J.T):
+        Q = namespace(J).linalg.qr(A @ Q)[0]
     return Q
 
 
-def _truncated(J: Array, Q: Array, tol: float) -> tuple[Array, float]:
-    xp = namespace(J)
-    _, s, Wt = svd(J @ Q)
+def _truncated(J: Array, Q: Array, tol: float) -> tuple[Array, float, float]:
+    """V within the span of Q, ‖J − J V Vᵀ‖_F, and the largest singular value."""
+    xp, JQ = namespace(J), J @ Q
+    _, s, Wt = svd(xp.linalg.qr(JQ)[1])
     rank = max(1, int(xp.count_nonzero(s > tol * float(s[0]))))
-    V = Q @ Wt[:rank, :].T
-    return V, norm(J - (J @ V) @ V.T)
+    W = Wt[:rank, :].T
+    V, JV = Q @ W, JQ @ W
+    edges = ((i, min(i + ROWS, J.shape[0])) for i in range(0, J.shape[0], ROWS))  # in cache, a piece at a time
+    return V, sum(norm(J[a:b, :] - JV[a:b, :] @ V.T) ** 2 for a, b in edges) ** 0.5, float(s[0])
+
+
+def _singular(J: Array, tol: float) -> tuple[Array, float]:
+    xp = namespace(J)
+    _, s, Wt = svd(J)
+    rank = max(1, int(xp.count_nonzero(s > tol * float(s[0]))))  # J = 0 keeps one idle direction
+    tail = float(s[rank]) + eps(J) * float(s[0]) if rank < _full_rank(J) else 0.0
+    return Wt[:rank, :].T, tail
+
+
+def _tall(J: Array, tol: float) -> tuple[Array | None, float]:
+    """None where JᵀJ is far from singular, else by singular values."""
+    p = J.shape[1]
+    values = namespace(J).linalg.eigvalsh(J.T @ J)
+    if float(values[0]) > max(1e3 * p * eps(J), tol**2) * float(values[-1]):
+        return None, 0.0
+    return _singular(J, tol)
+
+
+def _wide(J: Array, tol: float) -> tuple[Array, float]:
+    """V = Jᵀ U S⁻¹ from the kernel J Jᵀ = U S² Uᵀ, where S is not small; then the same for what is left of J."""
+    xp, rest = namespace(J), J
+    V, top, missed = zeros((J.shape[1], 0), J), 0.0, 0.0
+    while rest.shape[0]:
+        values, U = xp.linalg.eigh(rest @ rest.T)
+        largest = max(float(values[-1]), 0.0)
+        top = top or largest
+        if largest == 0.0 or (V.shape[1] and largest <= tol**2 * top):
+            missed = largest**0.5 + eps(J) * top**0.5
+            break
+        few = int(xp.count_nonzero(values[:-1] <= max(SEEN * largest, tol**2 * top)))
+        fresh = _orthonormal(rest.T @ (U[:, few:] / values[few:] ** 0.5))
+        for _ in range(2 if V.shape[1] else 0):  # the second time removes what rounding left
+            fresh = _orthonormal(fresh - V @ (V.T @ fresh))
+        V = xp.concat([V, fresh], axis=1)
+        rest = U[:, :few].T @ rest
+        rest = rest - (rest @ V) @ V.T
+    if V.shape[1] == 0:  # J = 0 keeps one idle direction
+        return zeros((J.shape[1], 1), J) + J.shape[1] ** -0.5, 0.0
+    return V, 0.0 if V.shape[1] >= _full_rank(J) else missed
+
+
+def _orthonormal(V: Array) -> Array:
+    """The closest orthonormal columns, V (VᵀV)^{-½}, for columns that nearly are."""
+    values, U = namespace(V).linalg.eigh(V.T @ V)
+    return V @ ((U / values**0.5) @ U.T)
+
+
+def _full_rank(J: Array) -> int:
+    """The rank at which nothing can be left out: rows of padding hold nothing."""
+    return min(int(namespace(J).count_nonzero(namespace(J).any(J != 0, axis=1))), J.shape[1])

@@ -35,8 +35,8 @@ class LinearizedModel(FromStreams):
     start : (Q, p)
         Where the agents start, relative to a common origin.
     basis : (P, p) or None
-        Orthonormal columns V with θ − θ(0) = V x; None before compression, for kernels, for
-        blocks and for products.
+        Orthonormal columns V with θ − θ(0) = V x; None before compression or where it leaves nothing out, for
+        kernels, for blocks and for products.
     rows : Rows or None
         For blocks and products, V as Jᵀ C, which a further pass over blocks or further products apply.
     left_out : float
@@ -58,12 +58,15 @@ class LinearizedModel(FromStreams):
 
         ``tol`` is relative to the largest singular value of the stacked Jacobian and clamped to the
         dtype.  Agents that start apart add at most Q columns, on which the Jacobian is no larger than what
-        is left out.  Cost: one SVD, or a sketch of about 4 r Q n P operations.
+        is left out.  Where the rows need all P parameters the coordinates stay as they are.
+        Cost: about 3 r Q n P operations by a sketch, 4 (Q n)² P or a singular value decomposition without one.
         """
         require_number("tol", tol, 0.0, 1.0)
         xp = namespace(self.jacobian)
         Q, n, p = self.jacobian.shape
         V, left_out = row_space(xp.reshape(self.jacobian, (Q * n, p)), tol)
+        if V is None:
+            return replace(self, compressed=True)
         V = _with_starts(V, self.start)
         basis = V if self.basis is None else self.basis @ V
         return replace(

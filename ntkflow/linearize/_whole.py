@@ -72,7 +72,7 @@ class FromArrays(Coordinates):
             f"shape {J.shape}",
             error=ShapeError,
         )
-        top = float(xp.max(xp.abs(J)))
+        top = max(float(xp.max(J)), -float(xp.min(J)))
         squares = top * top * Q * n * P < float(xp.finfo(J.dtype).max)
         require(squares, "J", "entries whose squares can be summed", f"{top:.3g}", "scale parameters or outputs")
         sizes, mask = true_sizes(n_samples, Q, n, require_count("n_outputs", n_outputs), J)
