@@ -20,6 +20,8 @@ from .linearize import LinearizedModel
 from .notation import eta, g0, theta, theta0
 from .structure import Factored, Parts, Words, factored
 
+CACHED = 2**18  # numbers
+
 
 @dataclass(frozen=True, eq=False)
 class LinearMap:
@@ -70,9 +72,10 @@ class StateOperator:
 
     @property
     def cost(self) -> float:
-        """Rough seconds that one application of A takes."""
+        """Rough seconds that one application of A takes: interpreter time, and Ψ or J read once, from cache or not."""
         blocks, Q, p = self.shape
-        return blocks * (4e-5 + 1e-9 * Q * p * min(p, 2 * self.model.jacobian.shape[1]) + 4e-9 * Q * p)
+        entries = Q * p * min(p, 2 * self.model.jacobian.shape[1])
+        return 7e-6 + blocks * (9e-6 + 1e-9 * Q * p) + entries * (1e-10 if entries < CACHED else 6e-10)
 
     def mix(self, x: Array) -> Array:
         """W along the agents' axis of (Q, p, ...)."""

@@ -42,7 +42,7 @@ class Dense:
         N = operator.size
         squarings = 12 + math.log2(1 + min(times.horizon, 1e12))
         gaps = len(distinct_gaps(times))
-        return 1e-3 + 1e-9 * N**3 + gaps * (2e-4 + 5e-11 * N**3 * squarings) + 1e-9 * N * N * times.count
+        return 1e-3 + 4e-10 * N**3 + gaps * (2e-4 + 1.7e-11 * N**3 * squarings) + 4e-10 * N * N * times.count
 
     @classmethod
     def prepare(cls, operator: Balanced, times: Times) -> Dense:

@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from .._array import Array, eps, eye, like, namespace, norm, zeros
 from ._arnoldi import LARGEST, Space
 from ._balanced import Balanced
@@ -22,6 +24,7 @@ FIRST_CHECK, NEXT_CHECK = 12, 1.25  # after so many vectors, and at so many time
 FAR = 1e4  # iterations; beyond it the defects are no longer negligible in this many vectors
 LONGEST = 5e4  # iterations of M_θ
 DAMPED = 2e-2  # the least θ
+HELD = 2**22  # weights at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +43,13 @@ class Krylov:
 
     @staticmethod
     def cost(operator: Balanced, times: Times) -> float:
-        """Rough seconds, with the number of vectors that a spectrum in [−2, 0] takes."""
-        m = min(16 + 2 * math.sqrt(1.0 + times.horizon), LARGEST)
-        small = 2e-10 * m * m * times.horizon + 1e-9 * times.count * operator.size
-        return 1e-3 + m * (3e-5 + operator.cost + 2e-9 * m * operator.size) + small
+        """Rough seconds, with as many vectors as a spectrum in [−2, 0] takes, or around the unit circle."""
+        last = min(times.horizon, FAR)
+        steps = _checked_to(last) if times.flow else last
+        vectors = FIRST_CHECK + (4.0 if operator.shape[0] == 1 else 9.0) * math.sqrt(steps)
+        m = min(vectors, max(steps, FIRST_CHECK), LARGEST, operator.size)
+        small = 2e-10 * m * m * steps + (1.5e-5 if times.flow else 1e-6) * times.count
+        return 6e-4 + m * (2.5e-5 + operator.cost + 2.5e-10 * m * operator.size) + small
 
     @classmethod
     def prepare(cls, operator: Balanced, times: Times) -> Krylov:
@@ -84,19 +90,24 @@ def _answers(space: Space, size: float, times: Times) -> tuple[Array, Array]:
 def _averaged(space: Space, size: float, times: Times, theta: float) -> tuple[Array, Array] | None:
     """The same for the flow, through M_θ; None where its iterates cancel in their average."""
     last = reach(times.horizon / theta)
-    if not _grow(space, size, last, theta):
+    if not _grow(space, size, _checked_to(times.horizon / theta), theta):
         return None
     xp, (y, defects) = namespace(space.H), _summed(space, size, last, theta)
-    norms = xp.linalg.vector_norm(y, axis=1)
-    rows = []
-    for t in times.values:
-        P = weights(t / theta)
-        p, among = like(P.values, y), slice(P.first, P.last + 1)
-        average = p @ y[among, :]
-        if float(p @ norms[among]) > BENIGN * norm(average) + float(xp.finfo(y.dtype).smallest_normal):
+    norms, found, step = xp.linalg.vector_norm(y, axis=1), [], max(1, HELD // (last + 1))
+    for some in (times.values[i : i + step] for i in range(0, times.count, step)):
+        P = like(np.stack([weights(t / theta).among(0, last + 1) for t in some]), y)
+        average = P @ y
+        smallest = xp.linalg.vector_norm(average, axis=1) + float(xp.finfo(y.dtype).smallest_normal)
+        if bool(xp.any(P @ norms > BENIGN * smallest)):
             return None
-        rows.append((average, p @ defects[among]))
-    return xp.stack([average for average, _ in rows]), xp.stack([defect for _, defect in rows])
+        found.append((average, P @ defects))
+    averages, sums = zip(*found, strict=True)
+    return xp.concat(averages, axis=0), xp.concat(sums)
+
+
+def _checked_to(mean: float) -> int:
+    """Iterates beyond this one have less than 1e-7 of the weight: what they lack need not be negligible."""
+    return int(mean + 5.0 * mean**0.5 + 10.0)
 
 
 def _grow(space: Space, size: float, last: int, theta: float) -> bool:

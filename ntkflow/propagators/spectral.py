@@ -13,12 +13,11 @@ from .._array import Array, eps, like, namespace, svd, zeros
 from ..errors import NoLimitError
 from ..structure import Factored
 from ._balanced import Balanced
-from ._filter import gain, gain_slope
+from ._filter import gain, gain_slope, limit
 from ._question import Drive, Times, overflow_to_inf
 
-QUICK_SIZE = 400  # beyond it, short horizons take the eigenvalues of GᵀG, three times cheaper
-QUICK_HORIZON = 1e3  # ... whose error grows like eps·t
-DIRECT = 300  # up to it, all modes take singular values
+QUICK = 300.0  # iterations up to which all modes take the eigenvalues of GᵀG, whose error grows like eps·t
+DIRECT = 60  # states up to which all modes take singular values otherwise
 SLOW = 0.1  # of the fastest: what is below it does, in any case
 
 
@@ -45,8 +44,7 @@ class Spectral:
     def cost(operator: Balanced, times: Times) -> float:
         """Rough seconds on one core or two."""
         N = operator.size
-        quick = N > QUICK_SIZE and times.horizon <= QUICK_HORIZON
-        return 1e-3 + N**3 * (2.5e-10 if quick else 1e-9) + 1e-9 * N * N * times.count
+        return 7e-4 + 1.5e-8 * N**2 + 2.2e-10 * N**3 + 4e-10 * N * N * times.count
 
     @classmethod
     def prepare(cls, operator: Balanced, times: Times) -> Spectral:
@@ -54,7 +52,7 @@ class Spectral:
         factors = operator.factors
         if factors is None:
             raise TypeError("the rule has no factor; ask accepts first")
-        sharp = operator.size <= QUICK_SIZE or times.horizon > QUICK_HORIZON
+        sharp = times.horizon > QUICK
         y, modes, push, noise = (_sharp if sharp else _quick)(factors.G, operator.source)
         xp = namespace(y)
         return cls(factors, xp.where(y > noise, y, xp.zeros_like(y)), modes, push, sharp, operator.shape)
@@ -67,10 +65,7 @@ class Spectral:
         inner = self.modes @ (flat if Y is None else Y @ flat) if self.push is None else self.push
         if self.sharp:  # w lies in the range of A: modes at rest get no drive but rounding, hold them exactly
             inner = inner * xp.astype(self.y > 0, w.dtype)
-        filter_ = gain if Y is None else gain_slope
-        gains = xp.stack(
-            [self._limit_checked(t, filter_(t, self.y, flow=times.flow), inner, times) for t in times.values]
-        )
+        gains = self._gains(times, inner)
         gains = xp.where(inner[None, :] == 0, xp.zeros_like(gains), gains)  # no drive, no motion: not 0·∞
         coefficients = gains * inner[None, :]
         states = coefficients @ self.modes
@@ -82,10 +77,21 @@ class Spectral:
         rounding = self._rounding(times, coefficients) + drive.noise * (loudest + at_once)
         return overflow_to_inf(xp.reshape(states, (times.count, *self.shape))), rounding
 
-    def _limit_checked(self, time: float, gains: Array, inner: Array, times: Times) -> Array:
-        if not math.isinf(time) or times.flow:
+    def _gains(self, times: Times, inner: Array) -> Array:
+        """The filter of every mode, (T, N)."""
+        xp, at = namespace(inner), like(times.values, inner)
+        infinite = xp.isinf(at)
+        filter_ = gain if self.factors.Y is None else gain_slope
+        gains = filter_(xp.where(infinite, xp.ones_like(at), at), self.y, flow=times.flow)
+        if not math.isinf(times.horizon):
             return gains
-        xp = namespace(inner)
+        return xp.where(infinite[:, None], self._limit(inner, times.flow)[None, :], gains)
+
+    def _limit(self, inner: Array, flow: bool) -> Array:
+        """The filter at infinity; modes at −1 have none, and must not be driven."""
+        xp, gains = namespace(inner), limit(self.y)
+        if flow:
+            return gains
         scale = float(xp.max(xp.abs(inner)))
         still = self.y >= 2.0 - 8.0 * self.y.shape[0] * eps(inner) * max(1.0, float(xp.max(self.y)))  # −1, to rounding
         loud = still & (xp.abs(inner) > 1e3 * eps(inner) * scale)
@@ -101,8 +107,8 @@ class Spectral:
         y = xp.where(self.y > 0, self.y, xp.ones_like(self.y))
         top = float(xp.max(self.y)) if self.y.shape[0] else 0.0
         relative = (top / y) ** (0.5 if self.sharp else 1.0)
-        bounded = [xp.clip(min(t, 1e300) * y, 0.0, 1.0) for t in times.values]
-        weight = 1.0 + 4.0 * xp.stack(bounded) * relative[None, :]
+        at = like([min(t, 1e300) for t in times.values], y)
+        weight = 1.0 + 4.0 * xp.clip(at[:, None] * y, 0.0, 1.0) * relative[None, :]
         size = xp.linalg.vector_norm(
             xp.where(xp.isfinite(coefficients), coefficients, xp.zeros_like(y)[None, :]) * weight, axis=1
         )

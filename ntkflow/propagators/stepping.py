@@ -39,8 +39,8 @@ class Stepping:
 
     @staticmethod
     def cost(operator: Balanced, times: Times) -> float:
-        """Rough seconds: interpreter time and one product with Ψ or J a step."""
-        return _steps(times) * (8e-5 + operator.cost)
+        """Rough seconds: a product with Ψ or J a step."""
+        return 4e-4 + _steps(times) * (4e-6 + operator.cost)
 
     @classmethod
     def prepare(cls, operator: Balanced, times: Times) -> Stepping:
