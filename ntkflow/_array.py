@@ -7,6 +7,7 @@ same lines on NumPy, CuPy, PyTorch or any other library that follows the array A
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat as compat
@@ -21,9 +22,10 @@ Array = Any
 
 def namespace(*arrays: Array) -> Any:
     """The array library that all ``arrays`` belong to (``TypeError`` when they do not agree)."""
-    if all(type(array) is np.ndarray for array in arrays):  # asked a hundred times a prediction
-        return numpy_namespace
-    return compat.array_namespace(*arrays)
+    for array in arrays:
+        if type(array) is not np.ndarray:
+            return compat.array_namespace(*arrays)
+    return numpy_namespace  # without the search: this is asked hundreds of times a prediction
 
 
 def namespace_or_none(*arrays: Array) -> Any:
@@ -74,7 +76,12 @@ def finite_slices(array: Array) -> Array:
 
 def eps(array: Array) -> float:
     """The machine epsilon of the array's dtype."""
-    return float(namespace(array).finfo(array.dtype).eps)
+    return _eps(namespace(array), array.dtype)
+
+
+@lru_cache(maxsize=32)
+def _eps(xp: Any, dtype: Any) -> float:
+    return float(xp.finfo(dtype).eps)
 
 
 def to_numpy(array: Array) -> npt.NDArray[Any]:
@@ -128,6 +135,14 @@ def svd(A: Array) -> tuple[Array, Array, Array]:
         V, s, Ut = xp.linalg.svd(A.T, full_matrices=False)
         return Ut.T, s, V.T
     return U, s, Vt
+
+
+def is_positive_definite(A: Array) -> bool:
+    """Whether a symmetric matrix has a Cholesky factor: a seventh of the price of its eigenvalues."""
+    try:
+        return all_finite(namespace(A).linalg.cholesky(A))
+    except (np.linalg.LinAlgError, RuntimeError):
+        return False
 
 
 def expm1(A: Array, time: float = 1.0) -> Array:

@@ -214,3 +214,10 @@ def test_finite_slices(xp):
     values = np.ones((5, 2, 3))
     values[1, 0, 1], values[2, 1, 2], values[4, 0, 0] = np.nan, np.inf, -np.inf
     np.testing.assert_array_equal(to_numpy(_array.finite_slices(xp.asarray(values))), [True, False, False, True, False])
+
+
+@pytest.mark.parametrize(("lowest", "expected"), [(1e-6, True), (-1e-6, False)])
+def test_positive_definite_is_told_by_the_factor(xp, lowest, expected):
+    U = np.linalg.qr(np.random.default_rng(0).standard_normal((30, 30)))[0]
+    A = xp.asarray((U * np.linspace(lowest, 1.0, 30)) @ U.T)
+    assert _array.is_positive_definite((A + A.T) / 2) is expected

@@ -9,6 +9,7 @@ from ._balanced import Balanced
 
 LARGEST = 160  # vectors
 ROOM = 40  # vectors to begin with
+AGAIN = 0.3  # a second projection where less than this share is left of an image, or rounding would tell
 
 
 class Space:
@@ -41,12 +42,14 @@ class Space:
         scale = norm(image)
         column = V @ image
         image = image - column @ V
-        again = V @ image
-        image = image - again @ V
         remainder = norm(image)
+        if remainder < AGAIN * scale:
+            again = V @ image
+            image, column = image - again @ V, column + again
+            remainder = norm(image)
         self.remainder = remainder if remainder > 100 * eps(image) * scale else 0.0
         self._make_room()
-        self._columns[: self.m + 1, self.m] = column + again
+        self._columns[: self.m + 1, self.m] = column
         self._columns[self.m + 1, self.m] = self.remainder
         self.m += 1
         if self.remainder:

@@ -4,7 +4,8 @@ Arnoldi's relation A V = V H + h v eᵀ turns the iterates x_k = g_k(A) w into V
 which are those of a small matrix.  What remains, d_k = h (eᵀ y_k) v, is the defect in the equation they obey, and
 the error is at most h Σ_{i<k} |eᵀ y_i| where ‖M‖ ≤ 1.  The flow is the Poisson average of the iterates and its
 error the average of theirs (T15), or those of M_θ = I + θA at times t/θ where the iteration itself grows.
-The space grows until the defects are negligible.  Classical Gram–Schmidt, twice, keeps V orthonormal.
+The space grows until the defects are negligible.  Classical Gram–Schmidt, twice where it leaves little, keeps V
+orthonormal.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ._balanced import Balanced
 from ._poisson import reach, weights
 from ._question import BENIGN, Drive, Times, UnconvergedError, overflow_to_inf, rounding
 
-FIRST_CHECK, NEXT_CHECK = 12, 1.25  # after so many vectors, and at so many times as many
+FIRST_CHECK, NEXT_CHECK = 16, 1.25  # after so many vectors, and at so many times as many
 FAR = 1e4  # iterations; beyond it the defects are no longer negligible in this many vectors
 LONGEST = 5e4  # iterations of M_θ
 DAMPED = 2e-2  # the least θ

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .._array import Array, eps, eye, namespace
+from .._array import Array, eps, eye, is_positive_definite, namespace
 from ._parts import PSD_SLACK, Structure, Words, power_of, root_of_complement
 
 
@@ -47,23 +47,19 @@ class Symmetric(Structure):
 
     @cached_property
     def contracting(self) -> bool:
-        """λ_max(GᵀG) ≤ 2; the sum of the parts' largest eigenvalues says so at once, or else the whole does."""
+        """λ_max(GᵀG) ≤ 2; the sum of the parts' largest eigenvalues says so at once, or else the residuals' space."""
         parts = self.parts
         strength = -sum(c for word, c in self.words.items() if "H" in word)
         spread = strength * parts.left_out * (2 * parts.top**0.5 + parts.left_out)
         lowest = float(namespace(parts.W).linalg.eigvalsh(self.polynomial)[0])
         if self.averaging and strength * parts.top + spread <= 1.0 + lowest:
             return True
-        rows, columns = parts.roots.shape[1:]
-        learning = sum("H" in word for word in self.words)
-        if rows * learning < columns:
-            return self._contracting_by_rows(spread, lowest)
-        return float(namespace(parts.W).linalg.eigvalsh(self.G.T @ self.G)[-1]) + spread <= 2.0
+        return self._contracting_by_rows(spread, lowest)
 
     def _contracting_by_rows(self, spread: float, lowest: float) -> bool:
-        """GᵀG ⪯ 2 − spread in the space of the residuals, which is smaller than that of the states (T8).
+        """GᵀG ≺ 2 − spread in the space of the residuals, which is no larger than that of the states (T8).
 
-        With F = [√c Wᵏ Rᵀ, ...] that is F Fᵀ ⪯ N = (1 − spread) I + p(W), or λ_max(Fᵀ N⁻¹ F) ≤ 1 where N ≻ 0.
+        With F = [√c Wᵏ Rᵀ, ...] that is F Fᵀ ≺ N = (1 − spread) I + p(W), or Fᵀ N⁻¹ F ≺ I where N ≻ 0.
         """
         xp, parts = namespace(self.parts.W), self.parts
         identity, (Q, r, p) = eye(parts.W.shape[0], parts.W), parts.roots.shape
@@ -75,7 +71,8 @@ class Symmetric(Structure):
         sides = [(-c) ** 0.5 * power_of(parts.W, len(word) // 2) for word, c in self.words.items() if "H" in word]
         blocks = [[kernel * (left @ inverse @ right)[:, None, :, None] for right in sides] for left in sides]
         flat = [xp.concat([xp.reshape(block, (Q * r, Q * r)) for block in row], axis=1) for row in blocks]
-        return float(xp.linalg.eigvalsh(xp.concat(flat, axis=0))[-1]) <= 1.0
+        whole = xp.concat(flat, axis=0)
+        return is_positive_definite(eye(whole.shape[0], whole) - whole)
 
     def source(self, start: Array, epsilon: Array) -> Array:
         """h with w = Gᵀh:  w = −NᵀN θ₀ − Σ c Wᵏ Rᵀ (R (Wᵏ − I) θ₀ + ε)."""
