@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .analysis._reduction import Reduction
     from .interop.matrices import MatrixSystem
 
+FEW_STEPS = 50.0  # beyond so many, compressing first always pays
 DENSE_LIMIT = 20_000  # states; beyond it A alone would take more than 3 GB
 
 
@@ -59,7 +60,8 @@ class LinearSystem(ReadOnly):
 
     Notes
     -----
-    Trajectories work on the compressed model (`LinearizedModel.compact`), `dense` on the one given.
+    Trajectories work on the compressed model (`LinearizedModel.compact`), or on the one given where few steps are
+    asked for before anything else and cost less than compressing; `dense` works on the one given.
 
     Examples
     --------
@@ -246,6 +248,7 @@ class LinearSystem(ReadOnly):
         >>> system.gap([1, 100]).relative.round(4)
         array([0.0149, 0.0023])
         """
+        _ = self.compact  # both in the same coordinates
         return gap(self.flow(steps, method), self.iterate(steps, method))
 
     def explain(self, times: Any, *, flow: bool = False) -> Explanation:
@@ -270,8 +273,8 @@ class LinearSystem(ReadOnly):
         >>> system.explain(np.inf).chosen
         'spectral'
         """
-        asked = bounds.grid(self.compact, Times(times_given("times", times), flow))
-        return choices(self.compact, self.compact.drive, asked)
+        operator, asked = self._for(Times(times_given("times", times), flow), "auto")
+        return choices(operator, operator.drive, asked)
 
     def dense(self) -> tuple[Array, Array, Array, Array]:
         """The state-space matrices (A, B, C, D) as plain arrays; small systems only.
@@ -323,14 +326,21 @@ class LinearSystem(ReadOnly):
     def _operator(self, model: LinearizedModel) -> StateOperator:
         return StateOperator(self.rule, self._program, self.numbers, self.mixing, model, self.scale)
 
+    def _for(self, times: Times, method: str) -> tuple[StateOperator, Times]:
+        """What to work on and at which times: a few steps are not worth a compression."""
+        few = method == "auto" and times.horizon <= FEW_STEPS and self.model.compression_cost > 0
+        first = choices(self.full, self.full.drive, times).choices[0] if few else None
+        at_once = first is not None and first.seconds < self.model.compression_cost
+        operator = self.full if at_once else self.compact
+        require_memory("times", times.count * operator.size, "ask for fewer times")
+        return operator, bounds.grid(operator, times)
+
     def _trajectory(self, times: Times, method: str) -> Trajectory:
         with overflow_allowed():
             return self._solved(times, method)
 
     def _solved(self, times: Times, method: str) -> Trajectory:
-        operator, xp = self.compact, namespace(self.mixing)
-        require_memory("times", times.count * operator.size, "ask for fewer times")
-        asked = bounds.grid(operator, times)
+        xp, (operator, asked) = namespace(self.mixing), self._for(times, method)
         moved, rounding, engine = solve(operator, operator.drive, asked, method)
         states = moved if operator.shape[0] == 1 else moved + (operator.start - operator.origin)[None, ...]
         left_out, kind = bounds.left_out(operator, states, asked)

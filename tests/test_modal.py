@@ -196,7 +196,7 @@ def test_a_matrix_with_known_eigenvalues_has_the_closed_form():
     "given",
     [5, [[1.0]], np.ones((2, 3)), np.array([[0.9, 0.1], [0.5, 0.5]]), np.eye(3), np.array([[-2.0, 3.0], [3.0, -2.0]]),
      np.full((2, 2), np.nan), b"cycle", object()],
-    ids=repr,
+    ids=lambda given: type(given).__name__,
 )  # fmt: skip
 def test_what_is_no_mixing_matrix_is_refused_in_one_line(given):
     with pytest.raises(InputError) as caught:

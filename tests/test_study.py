@@ -125,3 +125,21 @@ def test_careless_use_gets_one_clear_line(call, shown):
     with pytest.raises(NtkflowError, match=shown) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_a_few_steps_are_not_worth_a_compression():
+    """From the Jacobians as they are, before anything else is asked; afterwards everything shares the compression."""
+    rng = np.random.default_rng(0)
+    J, e = rng.standard_normal((4, 150, 1200)) / 35, rng.standard_normal((4, 150))
+    model = nf.LinearizedModel.from_jacobian(J, e)
+    system = nf.LinearSystem("dgd", nf.weights.metropolis_hastings(nf.graphs.cycle(4)), model, 0.1, "sum")
+    few = system.iterate([0, 1, 3])
+    assert "compact" not in vars(model)
+    assert few.landscape is model
+    np.testing.assert_array_equal(few.error_bound > 0, [False, True, True])
+    many = system.iterate(range(300))
+    assert "compact" in vars(model)
+    again = system.iterate([0, 1, 3])
+    assert again.landscape is model.compact
+    np.testing.assert_allclose(few.loss, many.loss[[0, 1, 3]], rtol=1e-12)
+    np.testing.assert_allclose(few.deviation, again.deviation, atol=1e-13 * np.abs(few.deviation).max())

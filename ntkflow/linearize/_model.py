@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from .._array import Array, eps, namespace, norm, svd
-from .._rowspace import row_space
+from .._rowspace import cost, row_space
 from ..errors import require_number
 from ._streamed import FromStreams
 from ._whole import DEFAULT_TOL
@@ -91,6 +91,12 @@ class LinearizedModel(FromStreams):
         J, xp = self.jacobian, namespace(self.jacobian)
         values = xp.linalg.eigvalsh(self.gram if J.shape[2] <= J.shape[1] else J @ xp.matrix_transpose(J))
         return xp.clip(values[:, -1], min=0.0)
+
+    @property
+    def compression_cost(self) -> float:
+        """Rough seconds that `compact` will take; 0 where it has been asked for."""
+        Q, n, p = self.jacobian.shape
+        return 0.0 if self.compressed or "compact" in vars(self) else cost(Q * n, p)
 
     @cached_property
     def compact(self) -> LinearizedModel:

@@ -48,7 +48,7 @@ class Krylov:
         last = min(times.horizon, FAR)
         steps = _checked_to(last) if times.flow else last
         vectors = FIRST_CHECK + (4.0 if operator.shape[0] == 1 else 9.0) * math.sqrt(steps)
-        m = min(vectors, max(steps, FIRST_CHECK), LARGEST, operator.size)
+        m = min(vectors, 1.0 + steps, LARGEST, operator.size)
         small = 2e-10 * m * m * steps + (1.5e-5 if times.flow else 1e-6) * times.count
         return 6e-4 + m * (2.5e-5 + operator.cost + 2.5e-10 * m * operator.size) + small
 
@@ -113,7 +113,7 @@ def _checked_to(mean: float) -> int:
 
 def _grow(space: Space, size: float, last: int, theta: float) -> bool:
     """Grow the space until the defects up to ``last`` are negligible; False where the iterates of M_θ overflow."""
-    check = max(FIRST_CHECK, space.m)
+    check = max(1, min(FIRST_CHECK, last), space.m)  # as many vectors as iterates say all
     while True:
         while not space.complete and space.m < check:
             space.extend()
