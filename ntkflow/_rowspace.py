@@ -11,7 +11,7 @@ FIRST_SKETCH = 160
 SPARE = 8  # columns of a sketch that must be left over
 SMALL = 32  # up to this many, singular values are as quick as anything
 SEEN = 1e-9  # of the largest eigenvalue: what a kernel shows accurately enough to divide by
-ROWS = 256  # of J that are looked at together
+ROWS = 256  # looked at together
 
 
 def row_space(J: Array, tol: float) -> tuple[Array | None, float]:
@@ -69,8 +69,8 @@ def _truncated(J: Array, Q: Array, tol: float) -> tuple[Array, float, float]:
     rank = max(1, int(xp.count_nonzero(s > tol * float(s[0]))))
     W = Wt[:rank, :].T
     V, JV = Q @ W, JQ @ W
-    edges = ((i, min(i + ROWS, J.shape[0])) for i in range(0, J.shape[0], ROWS))  # in cache, a piece at a time
-    return V, sum(norm(J[a:b, :] - JV[a:b, :] @ V.T) ** 2 for a, b in edges) ** 0.5, float(s[0])
+    missed = sum(norm(J[a:b, :] - JV[a:b, :] @ V.T) ** 2 for a, b in _edges(J.shape[0]))
+    return V, missed**0.5, float(s[0])
 
 
 def _singular(J: Array, tol: float) -> tuple[Array, float]:
@@ -105,7 +105,7 @@ def _wide(J: Array, tol: float) -> tuple[Array, float]:
         fresh = _orthonormal(rest.T @ (U[:, few:] / values[few:] ** 0.5))
         for _ in range(2 if V.shape[1] else 0):  # the second time removes what rounding left
             fresh = _orthonormal(fresh - V @ (V.T @ fresh))
-        V = xp.concat([V, fresh], axis=1)
+        V = xp.concat([V, fresh], axis=1) if V.shape[1] else fresh
         rest = U[:, :few].T @ rest
         rest = rest - (rest @ V) @ V.T
     if V.shape[1] == 0:  # J = 0 keeps one idle direction
@@ -114,9 +114,17 @@ def _wide(J: Array, tol: float) -> tuple[Array, float]:
 
 
 def _orthonormal(V: Array) -> Array:
-    """The closest orthonormal columns, V (VᵀV)^{-½}, for columns that nearly are."""
+    """The closest orthonormal columns, V (VᵀV)^{-½}, in the place of columns that nearly are."""
     values, U = namespace(V).linalg.eigh(V.T @ V)
-    return V @ ((U / values**0.5) @ U.T)
+    root = (U / values**0.5) @ U.T
+    for a, b in _edges(V.shape[0]):
+        V[a:b, :] = V[a:b, :] @ root
+    return V
+
+
+def _edges(rows: int) -> list[tuple[int, int]]:
+    """A few rows at a time, which stay in cache."""
+    return [(i, min(i + ROWS, rows)) for i in range(0, rows, ROWS)]
 
 
 def _full_rank(J: Array) -> int:

@@ -33,7 +33,7 @@ def _between(a: float, b: float) -> list[float]:
     """Times that cut an interval into pieces that are no longer than they are late: each at most twice the last."""
     first = max(a, min(1.0, b))
     parts = math.ceil(math.log2(b / first) - 1e-9)
-    return [first * (b / first) ** (i / parts) for i in range(parts)]
+    return [first * (b / first) ** (i / parts) for i in range(parts)] if parts > 1 else []
 
 
 def left_out(operator: StateOperator, states: Array, times: Times) -> tuple[list[float], str]:

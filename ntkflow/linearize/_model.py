@@ -64,14 +64,15 @@ class LinearizedModel(FromStreams):
         require_number("tol", tol, 0.0, 1.0)
         xp = namespace(self.jacobian)
         Q, n, p = self.jacobian.shape
-        V, left_out = row_space(xp.reshape(self.jacobian, (Q * n, p)), tol)
+        stack = xp.reshape(self.jacobian, (Q * n, p))
+        V, left_out = row_space(stack, tol)
         if V is None:
             return replace(self, compressed=True)
         V = _with_starts(V, self.start)
         basis = V if self.basis is None else self.basis @ V
         return replace(
             self,
-            jacobian=self.jacobian @ V,
+            jacobian=xp.reshape(stack @ V, (Q, n, V.shape[1])),
             start=self.start @ V,
             basis=None if self.rows is not None else basis,
             rows=None if self.rows is None else self.rows.within(V),
@@ -107,6 +108,8 @@ class LinearizedModel(FromStreams):
 def _with_starts(V: Array, start: Array) -> Array:
     """V extended by an orthonormal basis of what the starts need beyond it."""
     xp = namespace(V)
+    if not bool(xp.any(start != 0)):
+        return V
     offsets = start
     for _ in range(2):  # twice is enough (Kahan, Parlett): the second pass removes what rounding left
         offsets = offsets - (offsets @ V) @ V.T

@@ -22,8 +22,6 @@ from .stepping import Stepping
 
 ENGINES: dict[str, Any] = {engine.name: engine for engine in (Spectral, Krylov, Stepping, Dense)}
 
-SEVERAL = 16.0  # several blocks: A is far from normal, and one block integrates what another rounds
-
 __all__ = ["ENGINES", "Choice", "Explanation", "Times", "choices", "solve"]
 
 
@@ -95,7 +93,7 @@ def solve(operator: StateOperator, w: Array, times: Times, method: str = "auto")
         try:
             states, rounding = engine.prepare(balanced, times).apply(times, drive)
             states = states if operator.shape[0] == 1 else states * balanced.units
-            return states, (1.0 if operator.shape[0] == 1 else SEVERAL) * rounding, engine.name
+            return states, rounding, engine.name
         except UnconvergedError as reason:
             failed = str(reason)
     raise InputError(f"method: expected an engine for this rule and these times, found {method!r} ({failed}); "

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from .._array import Array, finite_slices, namespace, norm
 
 BENIGN = 10.0  # largest tolerated ratio of the terms of a sum to the sum
+SEVERAL = 16.0  # several blocks: A is far from normal, and one block integrates what another rounds
 
 
 @dataclass(frozen=True, eq=False)

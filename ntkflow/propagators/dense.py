@@ -15,7 +15,7 @@ from .._array import Array, eps, eye, like, namespace, norm, svd
 from ._balanced import Balanced
 from ._grounded import Grounded
 from ._matrix import distinct_gaps, propagated
-from ._question import Drive, Times, overflow_to_inf, rounding
+from ._question import SEVERAL, Drive, Times, overflow_to_inf, rounding
 
 NEGLIGIBLE = 1e2  # a part of the drive below this times eps is rounding
 RANK_SLACK = 4.0  # times eps·N^½·σ_max: what an exact zero looks like; modes may live right above it
@@ -62,7 +62,10 @@ class Dense:
         lived = [min(t, 1.0 / slowest) if slowest and bounded else t for t in times.values]
         error = rounding(times, finite, lived, norm(inner), drive, eps(w))
         lost = dropped + outside
-        error = [e + lost * (t if math.isfinite(t) else 0.0) for e, t in zip(error, times.values, strict=True)]
+        caution = SEVERAL if w.shape[0] > 1 and nullities is None else 1.0
+        error = [
+            caution * (e + lost * (t if math.isfinite(t) else 0.0)) for e, t in zip(error, times.values, strict=True)
+        ]
         return overflow_to_inf(xp.reshape(states, (times.count, *w.shape))), like(error, w)
 
     def _led(self, w: Array, noise: float) -> tuple[Array, Array, Array, tuple[int, ...] | None, float]:

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._array import Array, eps, eye, like, namespace, norm, zeros
+from ..operator import CACHED
 from ._arnoldi import LARGEST, Space
 from ._balanced import Balanced
 from ._poisson import reach, weights
-from ._question import BENIGN, Drive, Times, UnconvergedError, overflow_to_inf, rounding
+from ._question import BENIGN, SEVERAL, Drive, Times, UnconvergedError, overflow_to_inf, rounding
 
 FIRST_CHECK, NEXT_CHECK = 16, 1.25  # after so many vectors, and at so many times as many
 FAR = 1e4  # iterations; beyond it the defects are no longer negligible in this many vectors
@@ -50,7 +51,8 @@ class Krylov:
         vectors = FIRST_CHECK + (4.0 if operator.shape[0] == 1 else 9.0) * math.sqrt(steps)
         m = min(vectors, 1.0 + steps, LARGEST, operator.size)
         small = 2e-10 * m * m * steps + (1.5e-5 if times.flow else 1e-6) * times.count
-        return 6e-4 + m * (2.5e-5 + operator.cost + 2.5e-10 * m * operator.size) + small
+        projection = m * operator.size * (2.5e-10 if m * operator.size < CACHED else 1.6e-9)
+        return 6e-4 + m * (2.5e-5 + operator.cost + projection) + small
 
     @classmethod
     def prepare(cls, operator: Balanced, times: Times) -> Krylov:
@@ -67,7 +69,7 @@ class Krylov:
         states = xp.reshape(y @ space.V[: space.m, :], (times.count, *w.shape))
         sizes = [norm(y[i, :]) for i in range(times.count)]
         error = rounding(times, sizes, list(times.values), norm(space.H) / space.m**0.5, drive, 2.0 * eps(w))
-        return overflow_to_inf(states), like(error, w) + defects
+        return overflow_to_inf(states), (1.0 if w.shape[0] == 1 else SEVERAL) * (like(error, w) + defects)
 
 
 def _answers(space: Space, size: float, times: Times) -> tuple[Array, Array]:

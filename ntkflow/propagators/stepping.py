@@ -16,7 +16,7 @@ import numpy as np
 from .._array import Array, eps, like, namespace, norm, zeros
 from ._balanced import Balanced
 from ._poisson import reach, weights
-from ._question import BENIGN, Drive, Times, UnconvergedError, overflow_to_inf
+from ._question import BENIGN, SEVERAL, Drive, Times, UnconvergedError, overflow_to_inf
 
 LONGEST = 50_000  # steps
 CHUNK, HELD = 256, 2**22  # iterates that are summed at a time, and numbers in them
@@ -61,7 +61,7 @@ class Stepping:
 
     def _picked(self, times: Times, drive: Drive) -> tuple[Array, Array]:
         """The iterates asked for, one after the other; those beyond an overflow are infinite."""
-        w = drive.w
+        w, unit = drive.w, self._unit
         states, error = zeros((times.count, *w.shape), w), np.full(times.count, math.inf)
         places: dict[int, list[int]] = {}
         for i, t in enumerate(times.values):
@@ -69,7 +69,7 @@ class Stepping:
         for k, x, size, felt in self._iterates(w, int(_steps(times)), 1.0):
             for i in places.get(k, ()):
                 states[i, ...] = x
-                error[i] = 8.0 * eps(w) * (size + felt) + drive.relative_noise * size + drive.noise * k
+                error[i] = unit * (size + felt) + drive.relative_noise * size + drive.noise * k
         for beyond in np.flatnonzero(np.isinf(error)):
             states[int(beyond), ...] = math.inf
         return states, like(error, w)
@@ -92,8 +92,13 @@ class Stepping:
         benign = not lost.any() and bool(np.all(summed <= BENIGN * found + np.finfo(float).tiny))
         infinite = like(np.where(lost, math.inf, 0.0), w)
         mean = np.asarray(times.values) / theta
-        error = 8.0 * eps(w) * (summed + rounded) + drive.relative_noise * found + drive.noise * mean
+        error = self._unit * (summed + rounded) + drive.relative_noise * found + drive.noise * mean
         return overflow_to_inf(states + infinite[:, None, None, None]), like(np.where(lost, math.inf, error), w), benign
+
+    @property
+    def _unit(self) -> float:
+        """What a state of size one is rounded by in a step."""
+        return 8.0 * eps(self.operator.units) * (1.0 if self.operator.shape[0] == 1 else SEVERAL)
 
     def _iterates(self, w: Array, steps: int, theta: float) -> Iterator[tuple[int, Array, float, float]]:
         """Index k, iterate, its norm and k times the largest norm so far, until an iterate overflows."""
