@@ -1,6 +1,7 @@
 """Linearised models: compression is exact, truncation is bounded, kernels say the same as Jacobians."""
 
 import math
+from dataclasses import replace
 
 import array_api_strict
 import numpy as np
@@ -256,6 +257,32 @@ def test_rows_that_need_every_parameter_stay_as_they_are(xp):
     assert small.basis is None
     assert small.left_out == 0.0
     np.testing.assert_array_equal(to_numpy(small.lift(small.jacobian[:, 0, :])), to_numpy(model.jacobian[:, 0, :]))
+
+
+@pytest.mark.parametrize("flow", [False, True])
+def test_a_basis_as_large_as_the_jacobian_is_applied_and_not_formed(xp, flow):
+    rng = np.random.default_rng(4)
+    J = xp.asarray(rng.standard_normal((4, 5, 60_000)) / 245)
+    residual, test = xp.asarray(rng.standard_normal((4, 5))), xp.asarray(rng.standard_normal((3, 60_000)))
+    given = {"test_jacobian": test, "test_outputs": xp.zeros(3)}
+    model = LinearizedModel.from_jacobian(J, residual, **given)
+    small = model.compress()
+    assert small.basis is None
+    assert tuple(small.jacobian.shape) == (4, 5, 20)
+    assert 0 < small.left_out < 1e-12
+    W = xp.asarray(CYCLE)
+    exact, found = (
+        getattr(nf.LinearSystem("atc", W, m, 0.3, "sum"), "flow" if flow else "iterate")([0, 1, 7, 300])
+        for m in (replace(model, compressed=True), small)
+    )
+    scale = np.abs(to_numpy(exact.deviation)).max()
+    np.testing.assert_allclose(to_numpy(found.deviation), to_numpy(exact.deviation), atol=1e-12 * scale)
+    np.testing.assert_allclose(to_numpy(found.loss), to_numpy(exact.loss), atol=1e-12)
+    np.testing.assert_allclose(to_numpy(found.test_outputs), to_numpy(exact.test_outputs), atol=1e-11)
+    gap = np.sqrt(((to_numpy(found.deviation) - to_numpy(exact.deviation)) ** 2).sum(axis=(1, 2)))
+    assert (gap <= to_numpy(found.error_bound) + to_numpy(exact.error_bound)).all()
+    apart = LinearizedModel.from_jacobian(J, residual, start=xp.asarray(rng.standard_normal((4, 60_000))))
+    assert apart.compress().basis is not None
 
 
 @pytest.mark.parametrize("name", ["sketch, fast", "kernels, tight", "SVD, tight"])

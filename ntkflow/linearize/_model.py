@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from .._array import Array, eps, namespace, norm, svd
+from .._array import Array, eps, namespace, norm, svd, zeros
 from .._rowspace import cost, row_space
 from ..errors import require_number
+from ._rows import Rows, Stack, independent
 from ._streamed import FromStreams
 from ._whole import DEFAULT_TOL
 
@@ -38,7 +39,8 @@ class LinearizedModel(FromStreams):
         Orthonormal columns V with θ − θ(0) = V x; None before compression or where it leaves nothing out, for
         kernels, for blocks and for products.
     rows : Rows or None
-        For blocks and products, V as Jᵀ C, which a further pass over blocks or further products apply.
+        For blocks and products, and where V would be as large as J: V as Jᵀ C, applied by a further pass over
+        blocks, further products, or J itself.
     left_out : float
         A bound on the 2-norm of the part of the stacked Jacobian that compression left out (T12).
     n_parameters : int
@@ -59,12 +61,16 @@ class LinearizedModel(FromStreams):
         ``tol`` is relative to the largest singular value of the stacked Jacobian and clamped to the
         dtype.  Agents that start apart add at most Q columns, on which the Jacobian is no larger than what
         is left out.  Where the rows need all P parameters the coordinates stay as they are.
+        Large wide Jacobians with rows far from dependent have V as an operator, Jᵀ C.
         Cost: about 3 r Q n P operations by a sketch, 4 (Q n)² P or a singular value decomposition without one.
         """
         require_number("tol", tol, 0.0, 1.0)
         xp = namespace(self.jacobian)
         Q, n, p = self.jacobian.shape
         stack = xp.reshape(self.jacobian, (Q * n, p))
+        alone = self.basis is None and self.rows is None and not bool(xp.any(self.start != 0))
+        if alone and (found := independent(stack)) is not None:
+            return self._within_rows(stack, *found)
         V, left_out = row_space(stack, tol)
         if V is None:
             return replace(self, compressed=True)
@@ -79,6 +85,20 @@ class LinearizedModel(FromStreams):
             left_out=left_out + self.left_out,
             compressed=True,
             test_jacobian=None if self.test_jacobian is None else self.test_jacobian @ V,
+        )
+
+    def _within_rows(self, stack: Array, US: Array, C: Array, left_out: float) -> LinearizedModel:
+        """The same in the basis V = Jᵀ C, which stays as large as J only in the Jacobian itself."""
+        xp, (Q, n, _) = namespace(stack), self.jacobian.shape
+        test = self.test_jacobian
+        return replace(
+            self,
+            jacobian=xp.reshape(US, (Q, n, US.shape[1])),
+            start=zeros((Q, US.shape[1]), US),
+            rows=Rows(Stack(stack), C),
+            left_out=left_out + self.left_out,
+            compressed=True,
+            test_jacobian=None if test is None else (test @ stack.T) @ C,
         )
 
     @cached_property

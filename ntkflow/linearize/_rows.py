@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .._array import Array, namespace
+from .._array import Array, eps, namespace
+
+LARGE = 2**20  # numbers in J, from which V is not worth its room
+DIGITS = 1e12  # eigenvalues of the kernel are told apart from 0 by so many eps: then V is orthonormal to 1e-12
 
 
 class Source(Protocol):
@@ -35,6 +38,32 @@ class Rows:
         for part in self.source.pulled(weights, x.dtype):
             yield xp.reshape(part, (*lead, part.shape[1]))
             del part
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """A Jacobian (Q n, P) that is in memory."""
+
+    J: Array
+
+    def pulled(self, weights: Array, dtype: Any) -> Iterator[Array]:
+        """Jᵀ w as one block."""
+        yield namespace(weights).astype(weights @ self.J, dtype, copy=False)
+
+
+def independent(J: Array) -> tuple[Array, Array, float] | None:
+    """U S, U S⁻¹ and the error of J = U S Vᵀ with V = Jᵀ U S⁻¹ for large wide J whose rows are far from dependent.
+
+    V would be as large as J; it is applied instead.
+    """
+    xp, (N, P) = namespace(J), J.shape
+    if N * P < LARGE or 2 * N > P:
+        return None
+    values, U = xp.linalg.eigh(J @ J.T)
+    if float(values[0]) <= DIGITS * eps(J) * float(values[-1]):
+        return None
+    s = values**0.5
+    return U * s, U / s, N * eps(J) * float(values[-1]) / float(s[0])
 
 
 def inverted(US: Array) -> Array:

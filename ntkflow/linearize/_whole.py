@@ -33,7 +33,8 @@ class FromArrays(Coordinates):
         Parameters
         ----------
         J : (Q, n, P) real floating array of any array-API library
-            Jacobians, rows sample-major, output fastest.
+            Jacobians, rows sample-major, output fastest.  Without padding they are kept and not copied: do not
+            write to them afterwards.
         residual : (Q, n)
             f_q(θ_q(0)) − y_q.
         n_outputs : int
@@ -81,7 +82,7 @@ class FromArrays(Coordinates):
             outputs = require_shape("outputs", outputs, (Q, n))
         test_jacobian, test_outputs = test_points(xp, test_jacobian, test_outputs, Q, P)
         return cls(
-            jacobian=J * mask[:, :, None],
+            jacobian=J if bool(xp.all(mask == 1)) else J * mask[:, :, None],
             residual=residual * mask,
             n_outputs=n_outputs,
             n_samples=sizes,
