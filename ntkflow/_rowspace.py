@@ -10,7 +10,7 @@ DIRECT = 400  # up to this many rows or columns a sketch saves nothing
 FIRST_SKETCH = 160
 SPARE = 8  # columns of a sketch that must be left over
 SMALL = 32  # up to this many, singular values are as quick as anything
-SEEN = 1e-9  # of the largest eigenvalue: what a kernel shows accurately enough to divide by
+SEEN, SINGLE = 5e6, 1e-4  # eps of the largest eigenvalue that a kernel shows accurately enough to divide by; in float32
 ROWS = 256  # looked at together
 
 
@@ -101,7 +101,7 @@ def _wide(J: Array, tol: float) -> tuple[Array, float]:
         if largest == 0.0 or (V.shape[1] and largest <= tol**2 * top):
             missed = largest**0.5 + eps(J) * top**0.5
             break
-        few = int(xp.count_nonzero(values[:-1] <= max(SEEN * largest, tol**2 * top)))
+        few = int(xp.count_nonzero(values[:-1] <= max(min(SEEN * eps(J), SINGLE) * largest, tol**2 * top)))
         fresh = _orthonormal(rest.T @ (U[:, few:] / values[few:] ** 0.5))
         for _ in range(2 if V.shape[1] else 0):  # the second time removes what rounding left
             fresh = _orthonormal(fresh - V @ (V.T @ fresh))

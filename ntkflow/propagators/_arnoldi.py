@@ -16,7 +16,8 @@ class Space:
     """An orthonormal basis, one vector a row, and the map on it; both grow in place."""
 
     def __init__(self, operator: Balanced, first: Array) -> None:
-        self.operator, self.shape, self.m, self.remainder = operator, operator.shape, 0, math.inf
+        self.operator, self.shape, self.m = operator, operator.shape, 0
+        self.defect = self.remainder = math.inf
         self._rows, self._columns = zeros((ROOM + 1, first.shape[0]), first), zeros((ROOM + 1, ROOM + 1), first)
         self._rows[0, :] = first
 
@@ -36,7 +37,7 @@ class Space:
         return self.remainder == 0.0 or self.m == LARGEST
 
     def extend(self) -> None:
-        """One more vector; ``remainder`` is the size of what remains of its image, 0 when the space is invariant."""
+        """One more vector; ``defect`` is what remains of its image, ``remainder`` as well, but 0 for rounding."""
         V, xp = self.V, namespace(self._rows)
         image = xp.reshape(self.operator.apply(xp.reshape(V[-1, :], self.shape)), (-1,))
         scale = norm(image)
@@ -47,7 +48,7 @@ class Space:
             again = V @ image
             image, column = image - again @ V, column + again
             remainder = norm(image)
-        self.remainder = remainder if remainder > 100 * eps(image) * scale else 0.0
+        self.defect, self.remainder = remainder, remainder if remainder > 100 * eps(image) * scale else 0.0
         self._make_room()
         self._columns[: self.m + 1, self.m] = column
         self._columns[self.m + 1, self.m] = self.remainder

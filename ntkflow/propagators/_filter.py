@@ -11,8 +11,6 @@ import math
 
 from .._array import Array, namespace
 
-LATE = 1400.0  # e^{t/2} is still a number at this time, and e^{−t/2} already nothing
-
 
 def gain(times: Array, y: Array, *, flow: bool) -> Array:
     """g_t at every y ≥ 0 (N,), for finite times (T,): (T, N)."""
@@ -40,7 +38,8 @@ def gain_slope(times: Array, y: Array, *, flow: bool) -> Array:
     direct = (gain(times, y, flow=True) + xp.expm1(-t)) / xp.where(far, z, xp.ones_like(z))
     near = xp.where(far, xp.zeros_like(z), z)
     tiny = near == 0
-    early = xp.clip(t, max=LATE)  # later e^{−t} (e^{tz} − 1)/z is nothing on |z| <= 1/2, and stays so
+    late = 1.9 * math.log(float(xp.finfo(y.dtype).max))  # e^{late/2} is still a number, and e^{−late/2} already nothing
+    early = xp.clip(t, max=late)  # later e^{−t} (e^{tz} − 1)/z is nothing on |z| <= 1/2, and stays so
     tail = xp.where(tiny, early, xp.expm1(early * near) / xp.where(tiny, xp.ones_like(near), near))
     series = (-xp.expm1(-t) - xp.exp(-early) * tail) / (1.0 - near)
     return xp.where(far, direct, series)

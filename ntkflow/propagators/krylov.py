@@ -91,17 +91,21 @@ def _answers(space: Space, size: float, times: Times) -> tuple[Array, Array]:
 
 
 def _averaged(space: Space, size: float, times: Times, theta: float) -> tuple[Array, Array] | None:
-    """The same for the flow, through M_θ; None where its iterates cancel in their average."""
+    """The same for the flow, through M_θ; None where its iterates cancel in their average, or outgrow its weights."""
     last = reach(times.horizon / theta)
     if not _grow(space, size, _checked_to(times.horizon / theta), theta):
         return None
     xp, (y, defects) = namespace(space.H), _summed(space, size, last, theta)
     norms, found, step = xp.linalg.vector_norm(y, axis=1), [], max(1, HELD // (last + 1))
     for some in (times.values[i : i + step] for i in range(0, times.count, step)):
-        P = like(np.stack([weights(t / theta).among(0, last + 1) for t in some]), y)
+        poisson = [weights(t / theta) for t in some]
+        P = like(np.stack([p.among(0, last + 1) for p in poisson]), y)
+        ends = like([p.values[-1] for p in poisson], y) * xp.take(
+            norms, xp.asarray([p.last for p in poisson], device=y.device), axis=0
+        )
         average = P @ y
         smallest = xp.linalg.vector_norm(average, axis=1) + float(xp.finfo(y.dtype).smallest_normal)
-        if bool(xp.any(P @ norms > BENIGN * smallest)):
+        if bool(xp.any((P @ norms > BENIGN * smallest) | (ends > eps(y) * smallest))):
             return None
         found.append((average, P @ defects))
     averages, sums = zip(*found, strict=True)
@@ -152,5 +156,5 @@ def _summed(space: Space, size: float, last: int, theta: float) -> tuple[Array, 
         held = y[: min(y.shape[0], last + 1 - y.shape[0]), :]
         y = xp.concat([y, end + held + held @ D.T], axis=0)
         end, D = 2.0 * end + D @ end, D @ D + 2.0 * D
-    sizes = theta * space.remainder * xp.abs(y[:, -1])
+    sizes = theta * space.defect * xp.abs(y[:, -1])
     return y, xp.cumulative_sum(sizes) - sizes

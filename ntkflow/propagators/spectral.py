@@ -79,7 +79,9 @@ class Spectral:
 
     def _gains(self, times: Times, inner: Array) -> Array:
         """The filter of every mode, (T, N)."""
-        xp, at = namespace(inner), like(times.values, inner)
+        xp = namespace(inner)
+        largest = float(xp.finfo(inner.dtype).max)
+        at = like([t if math.isinf(t) else min(t, largest) for t in times.values], inner)
         infinite = xp.isinf(at)
         filter_ = gain if self.factors.Y is None else gain_slope
         gains = filter_(xp.where(infinite, xp.ones_like(at), at), self.y, flow=times.flow)
@@ -133,6 +135,8 @@ def _sharp(G: Array, h: Array | None) -> tuple[Array, Array, Array | None, float
     xp, (y, columns, push, _) = namespace(G), _quick(G, h)
     top = float(y[-1])
     slow = int(xp.count_nonzero(y < SLOW * top))
+    if slow == 0:
+        return y, columns, push, (8 * eps(y)) ** 2 * top
     if slow > G.shape[1] // 2:
         return _singular(G, h)
     fast = columns[slow:, :]

@@ -78,18 +78,21 @@ class Stepping:
         """Σ_k weight(t, k) x_k over the iterates of M_θ, in chunks; times beyond an overflow are infinite."""
         w, xp = drive.w, namespace(drive.w)
         total = zeros((times.count, self.operator.size), w)
-        summed, rounded = np.zeros(times.count), np.zeros(times.count)
+        summed, rounded, ends = np.zeros((3, times.count))
         needed = [weights(t / theta) for t in times.values]
+        last = np.asarray([found.last for found in needed])
         reached, iterates = -1, self._iterates(w, int(_steps(times, theta)), theta)
         while chunk := list(itertools.islice(iterates, max(1, min(CHUNK, HELD // self.operator.size)))):
             ks, held, sizes, felt = zip(*chunk, strict=True)
             p = np.stack([found.among(ks[0], len(ks)) for found in needed])
             total += like(p, w) @ xp.reshape(xp.stack(held, axis=0), (len(ks), self.operator.size))
             summed, rounded, reached = summed + p @ sizes, rounded + p @ felt, ks[-1]
-        lost = np.asarray([found.last > reached for found in needed])
+            ends = ends + np.where(last[:, None] == np.asarray(ks)[None, :], p, 0.0) @ sizes
+        lost = last > reached
         states = xp.reshape(total, (times.count, *w.shape))
         found = np.asarray([norm(states[i, ...]) for i in range(times.count)])
-        benign = not lost.any() and bool(np.all(summed <= BENIGN * found + np.finfo(float).tiny))
+        least = found + np.finfo(float).tiny
+        benign = not lost.any() and bool(np.all((summed <= BENIGN * least) & (ends <= eps(w) * least)))
         infinite = like(np.where(lost, math.inf, 0.0), w)
         mean = np.asarray(times.values) / theta
         error = self._unit * (summed + rounded) + drive.relative_noise * found + drive.noise * mean
