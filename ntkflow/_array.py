@@ -74,6 +74,12 @@ def finite_slices(array: Array) -> Array:
     return xp.isfinite(xp.max(flat, axis=1)) & xp.isfinite(xp.min(flat, axis=1))
 
 
+def nan_to_inf(array: Array) -> Array:
+    """The array with inf for NaN, which is what inf − inf leaves of an overflow."""
+    xp = namespace(array)
+    return xp.where(xp.isnan(array), xp.full_like(array, math.inf), array)
+
+
 def eps(array: Array) -> float:
     """The machine epsilon of the array's dtype."""
     return _eps(namespace(array), array.dtype)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 
-from ._array import Array, namespace, overflow_allowed, to_numpy
+from ._array import Array, namespace, nan_to_inf, overflow_allowed, to_numpy
 from ._tables import text_table
 from .results import Trajectory
 
@@ -63,10 +62,4 @@ def gap(flow: Trajectory, iteration: Trajectory) -> Gap:
         distance, movement = norm(apart, axis=(1, 2)), norm(iteration.states[:, 0, :, :], axis=(1, 2))
         loss = flow.loss - iteration.loss
     bound = flow.error_bound + iteration.error_bound  # type: ignore[operator]  # only training has none
-    return Gap(iteration.times, _known(distance), movement, _known(loss), bound)
-
-
-def _known(values: Array) -> Array:
-    """inf − inf, where both overflowed, as inf."""
-    xp = namespace(values)
-    return xp.where(xp.isnan(values), xp.full_like(values, math.inf), values)
+    return Gap(iteration.times, nan_to_inf(distance), movement, nan_to_inf(loss), bound)

@@ -13,7 +13,7 @@ from functools import cached_property
 import sympy
 
 from ._array import Array, namespace
-from .algorithms._program import Program
+from .algorithms._program import Program, in_numbers
 from .algorithms._rule import Rule
 from .errors import require
 from .linearize import LinearizedModel
@@ -82,10 +82,10 @@ class StateOperator:
         xp = namespace(x)
         return xp.reshape(self.W @ xp.reshape(x, (x.shape[0], -1)), x.shape)
 
-    @cached_property
+    @property
     def weighted_jacobian(self) -> Array:
         """√c_q J_q, (Q, n, p): with it every agent has the same factor, the step size."""
-        return self.model.jacobian * (self.scale**0.5)[:, None, None]
+        return self._parts.J
 
     @cached_property
     def hessian(self) -> Callable[[Array], Array]:
@@ -104,8 +104,7 @@ class StateOperator:
     def _words_of(self, source: sympy.Symbol) -> Words:
         read_as = {} if self.rule.uses_graph else {"average": "W"}
         words = self.rule.words[theta].get(source, {})
-        numbers = {symbol: sympy.Float(value) for symbol, value in self.numbers.items()}
-        return {tuple(read_as.get(a, a) for a in word): float(c.xreplace(numbers)) for word, c in words.items()}
+        return {tuple(read_as.get(a, a) for a in word): float(in_numbers(c, self.numbers)) for word, c in words.items()}
 
     @cached_property
     def _parts(self) -> Parts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ._array import Array, namespace, overflow_allowed, to_numpy
+from ._array import Array, namespace, nan_to_inf, overflow_allowed, to_numpy
 from ._tables import cell, text_table
 from .errors import require, require_number
 from .results import Trajectory
@@ -82,6 +82,4 @@ def trust(network: Network, predicted: Trajectory, tolerance: float = 0.01) -> T
 
 def _size(rows: Array) -> Array:
     """Norms (T, Q) of outputs (T, Q, n); NaN, from what overflowed, counts as inf."""
-    xp = namespace(rows)
-    size = xp.linalg.vector_norm(rows, axis=2)
-    return xp.where(xp.isnan(size), xp.full_like(size, math.inf), size)
+    return nan_to_inf(namespace(rows).linalg.vector_norm(rows, axis=2))

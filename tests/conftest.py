@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from ntkflow.errors import NtkflowError
+
 
 def _libraries():
     yield pytest.param(np, id="numpy")
@@ -41,3 +43,11 @@ def rng():
 def to_numpy(array):
     """A NumPy copy of an array of any library."""
     return array.get() if hasattr(array, "get") else np.asarray(array)
+
+
+def assert_one_clear_line(call, named):
+    """What is refused names the culprit, in one line."""
+    with pytest.raises(NtkflowError) as caught:
+        call()
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)

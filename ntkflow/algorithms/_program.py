@@ -72,6 +72,11 @@ def compile_program(
     )
 
 
+def in_numbers(expr: sympy.Expr, numbers: Mapping[sympy.Symbol, float]) -> sympy.Expr:
+    """The expression at these values of the scalars, without the search that ``subs`` makes."""
+    return expr.xreplace({symbol: sympy.Float(value) for symbol, value in numbers.items()})
+
+
 @dataclass(frozen=True)
 class _Compiler:
     numbers: Mapping[sympy.Symbol, float]
@@ -108,7 +113,7 @@ class _Compiler:
         return _chained([self.action(factor) for factor in factors])
 
     def _number(self, expr: sympy.Expr) -> float:
-        number = expr.xreplace({symbol: sympy.Float(value) for symbol, value in self.numbers.items()})
+        number = in_numbers(expr, self.numbers)
         finite = bool(number.is_finite and number.is_real)
         require(finite, f"the coefficient {expr}", "a finite real number", number, f"at {self.numbers}", RuleError)
         return float(number)

@@ -13,6 +13,7 @@ from typing import Any
 
 from .._array import Array, eps, eye, namespace, svd, zeros
 from ..algorithms._increments import Increments
+from ..algorithms._program import in_numbers
 from ..notation import g0, theta0
 from ._balanced import Balanced
 from ._mixing import Mixing
@@ -95,7 +96,7 @@ class Worded:
 
     def number(self, coefficient: Any) -> float:
         """A coefficient in the rule's scalars, at their values."""
-        return float(coefficient.subs(self.balanced.operator.numbers))
+        return float(in_numbers(coefficient, self.balanced.operator.numbers))
 
     def _bound(self, words: Any, factor: float) -> Words:
         return {word: self.number(c) * factor for word, c in words.items()}

@@ -100,12 +100,10 @@ def _averaged(space: Space, size: float, times: Times, theta: float) -> tuple[Ar
     for some in (times.values[i : i + step] for i in range(0, times.count, step)):
         poisson = [weights(t / theta) for t in some]
         P = like(np.stack([p.among(0, last + 1) for p in poisson]), y)
-        ends = like([p.values[-1] for p in poisson], y) * xp.take(
-            norms, xp.asarray([p.last for p in poisson], device=y.device), axis=0
-        )
+        ends = [float(p.values[-1]) * float(norms[p.last]) for p in poisson]
         average = P @ y
         smallest = xp.linalg.vector_norm(average, axis=1) + float(xp.finfo(y.dtype).smallest_normal)
-        if bool(xp.any((P @ norms > BENIGN * smallest) | (ends > eps(y) * smallest))):
+        if bool(xp.any((P @ norms > BENIGN * smallest) | (like(ends, y) > eps(y) * smallest))):
             return None
         found.append((average, P @ defects))
     averages, sums = zip(*found, strict=True)
