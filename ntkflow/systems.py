@@ -249,7 +249,8 @@ class LinearSystem(ReadOnly):
         array([0.0149, 0.0023])
         """
         _ = self.compact  # both in the same coordinates
-        return gap(self.flow(steps, method), self.iterate(steps, method))
+        iteration = self.iterate(steps, method)
+        return gap(self.flow(steps, method), iteration)
 
     def explain(self, times: Any, *, flow: bool = False) -> Explanation:
         """Which engine ``method="auto"`` takes for these times, what each would cost, and what each needs.
