@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat as compat
@@ -34,6 +35,11 @@ def namespace_or_none(*arrays: Array) -> Any:
         return compat.array_namespace(*arrays)
     except TypeError:
         return None
+
+
+def library(name: str) -> Any:
+    """The namespace of the library of this name, "numpy", "cupy" or "torch"; ImportError where it is not installed."""
+    return import_module(f"array_api_compat.{name}")
 
 
 def device(array: Array) -> Any:

@@ -43,6 +43,10 @@ class DataError(InputError):
     """Data that cannot be read or dealt to the agents."""
 
 
+class MissingError(NtkflowError, ImportError):
+    """An optional package that is not installed; the message says how to get it."""
+
+
 class ReadOnly:
     """Attributes are set while the object is made; afterwards `_settle` has closed them."""
 

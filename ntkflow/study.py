@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
-from ._array import Array, like, namespace, namespace_or_none
+from ._array import Array, like
 from .algorithms import Rule, get
 from .analysis.limits import Limit, limit
 from .analysis.minimality import MinimalityReport, minimality
@@ -14,22 +14,14 @@ from .analysis.spectrum import Spectrum, spectrum
 from .analysis.stability import StabilityReport, stability
 from .datasets import Dataset
 from .derivation import Derivation
-from .errors import (
-    InputError,
-    ReadOnly,
-    ShapeError,
-    nearest,
-    refuse,
-    require,
-    require_array,
-    require_count,
-)
+from .errors import ReadOnly, nearest, refuse, require, require_array, require_count
 from .gap import Gap
 from .linearize import LinearizedModel
 from .models import Model
 from .results import Trajectory
 from .systems import LinearSystem, settled
-from .training import Network, train
+from .tangent import tangent
+from .training import Batches, Network, train
 from .trust import Trust, trust
 
 
@@ -40,10 +32,11 @@ class Study(ReadOnly):
     ----------
     W : (Q, Q)
         Mixing matrix; None for rules without a graph (gd, fedavg).
-    model : Model
-        What every agent trains, e.g. ``models.MLP([2, 256, 1])``.
-    theta0 : (P,) or (Q, P)
-        Where the agents start.
+    model : Model or torch.nn.Module
+        What every agent trains, e.g. ``models.MLP([2, 256, 1])``; a module takes samples as the data hold them, flat
+        (`ntkflow.interop.torch.TorchModel` gives them a shape).
+    theta0 : (P,) or (Q, P), or None
+        Where the agents start; None where a module stands.
     data : Dataset
         Inputs and targets of every agent.
     algorithm : str or Rule
@@ -80,7 +73,7 @@ class Study(ReadOnly):
         self,
         W: Array | None,
         model: Model,
-        theta0: Array,
+        theta0: Array | None,
         data: Dataset,
         algorithm: str | Rule = "dgd",
         step_size: float = 1e-4,
@@ -88,7 +81,12 @@ class Study(ReadOnly):
         test_inputs: Array | None = None,
         **parameters: float,
     ) -> None:
-        _require_fit(model, theta0, data)
+        require(
+            isinstance(data, Dataset), "data", "a Dataset", type(data).__name__, "make one with datasets.from_arrays"
+        )
+        model = _as_model(model, data)
+        theta0 = model.own_parameters(data.x) if theta0 is None else theta0
+        self.network = Network.of(model, data, theta0)
         if test_inputs is not None:
             require_array("test_inputs", test_inputs, 2, "pass the test inputs as (m, N)")
         self.W, self.model, self.theta0, self.data = W, model, theta0, data
@@ -152,7 +150,7 @@ class Study(ReadOnly):
         """The network linearised where the agents start, computed once."""
         absolute = self.rule.moves_consensus
         if absolute not in self._shared:
-            self._shared[absolute] = self._linearize(absolute)
+            self._shared[absolute] = tangent(self.network, absolute, self.test_inputs)
         return self._shared[absolute]
 
     @cached_property
@@ -194,13 +192,6 @@ class Study(ReadOnly):
         sizes = self.data.n_samples
         named = isinstance(self.normalization, str) and bool((sizes == sizes[0]).all())
         return Derivation(self.rule, self.normalization if named else None)
-
-    @cached_property
-    def network(self) -> Network:
-        """The real network of every agent."""
-        xp = namespace(self.theta0)
-        shape = (self.data.n_agents, self.model.n_parameters)
-        return Network(self.model, self.data, xp.broadcast_to(self.theta0, shape))
 
     def predict(
         self, steps: int | None = None, times: Any = None, *, flow: bool = False, method: str = "auto"
@@ -298,79 +289,53 @@ class Study(ReadOnly):
         """
         return trust(self.network, self.predict(steps, times, flow=flow), tolerance)
 
-    def train(self, steps: int, progress: Callable[[int], None] | None = None) -> Trajectory:
+    def train(
+        self,
+        steps: int,
+        progress: Callable[[int], None] | None = None,
+        batch_size: int | None = None,
+        seed: int = 0,
+    ) -> Trajectory:
         """The real training at k = 0 … ``steps``, by the same rule expression.
 
         Parameters
         ----------
         steps : int
-            Updates of full batches.
+            Updates.
         progress : callable, optional
             Told the number of every step.
+        batch_size : int, optional
+            Samples an agent draws for a gradient, anew at every point where the rule asks for one, without replacement;
+            all of them by default, and where it has no more. The gradient is weighted to be right on average.
+        seed : int
+            Of the draws, which are the same whatever library or device the arrays are of.
 
         Returns
         -------
         Trajectory
-            Losses and parameters met on the way; ``mode`` is "training", and there is no error bound.
+            Losses over all data and parameters met on the way; ``mode`` is "training", and there is no error bound.
 
         Raises
         ------
         InputError
-            A number of steps whose states exceed 8 GiB.
+            A number of steps whose states exceed 8 GiB; a batch of no sample.
 
         Notes
         -----
         Cost: one forward and one backward pass of every agent a step (DIGing: the new point's passes serve the
-        next step).  Memory: (steps + 1)·blocks·Q·P numbers.
+        next step), with batches too, as losses are recorded over all data.  Memory: (steps + 1)·blocks·Q·P numbers.
         """
-        return train(self.network, self.rule, self.numbers, self.mixing, self.scale, steps, progress)
-
-    def _linearize(self, absolute: bool) -> LinearizedModel:
-        theta, x, network = self.network.theta0, self.data.x, self.network
-        xp = namespace(theta)
-        start = theta if absolute else theta - xp.mean(theta, axis=0, keepdims=True)
-        together = self.theta0.ndim == 1 and not absolute
-        extra: dict[str, Any] = {}
-        if self.test_inputs is not None:
-            points = xp.broadcast_to(self.test_inputs[None, :, :], (theta.shape[0], *self.test_inputs.shape))
-            extra["test_jacobian"] = self.model.jacobian(theta, points)
-            extra["test_outputs"] = xp.reshape(self.model(theta, points), (theta.shape[0], -1))
-        return LinearizedModel.from_jacobian(
-            self.model.jacobian(theta, x),
-            network.residual,
-            n_outputs=self.model.n_outputs,
-            n_samples=self.data.n_samples,
-            outputs=network.outputs,
-            start=None if together else start,
-            **extra,
-        )
+        batches = Batches(self.network, batch_size, seed)
+        return train(self.network, self.rule, self.numbers, self.mixing, self.scale, steps, progress, batches)
 
 
-def _require_fit(model: Model, theta0: Array, data: Dataset) -> None:
-    if not isinstance(model, Model):
-        refuse(
-            "model",
-            "a model of ntkflow.models",
-            type(model).__name__,
-            "or linearise it yourself: LinearizedModel.from_jacobian",
-        )
-    if not isinstance(data, Dataset):
-        refuse("data", "a Dataset", type(data).__name__, "make one with datasets.from_arrays")
-    require_array("theta0", theta0)
-    Q, P = data.n_agents, model.n_parameters
-    fits = tuple(theta0.shape) in ((P,), (Q, P))
-    require(
-        fits,
-        "theta0",
-        f"shape ({P},) or ({Q}, {P})",
-        f"shape {tuple(theta0.shape)}",
-        "draw it with model.init",
-        ShapeError,
-    )
-    alike = namespace_or_none(theta0, data.x) is not None and theta0.dtype == data.x.dtype
-    found = f"{theta0.dtype} of {type(theta0).__module__} beside {data.x.dtype} of {type(data.x).__module__}"
-    require(alike, "theta0", "the library and dtype of the data", found, "draw it with model.init(other=data.x)")
-    N, M = data.x.shape[2], data.y.shape[2]
-    match = (model.n_inputs, model.n_outputs) == (N, M)
-    require(match, "data", f"{model.n_inputs} inputs and {model.n_outputs} outputs, as the model has", f"{N} and {M}",
-            error=InputError)  # fmt: skip
+def _as_model(model: Any, data: Dataset) -> Model:
+    """A model of ntkflow; a PyTorch module becomes one that takes samples as the data hold them."""
+    if any(base.__module__.partition(".")[0] == "torch" for base in type(model).__mro__):
+        from .interop.torch import TorchModel
+
+        return TorchModel(model, (data.x.shape[2],))
+    remedy = "or linearise it yourself: LinearizedModel.from_jacobian"
+    known = isinstance(model, Model)
+    require(known, "model", "a model of ntkflow.models or a torch.nn.Module", type(model).__name__, remedy)
+    return model

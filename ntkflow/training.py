@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ._array import Array, like, namespace, overflow_allowed
+import numpy as np
+
+from ._array import Array, like, namespace, namespace_or_none, overflow_allowed
 from .algorithms import Rule
 from .datasets import Dataset
-from .errors import refuse, require_count, require_memory
+from .errors import ShapeError, refuse, require, require_array, require_count, require_memory
 from .models import Model
 from .results import Trajectory
 
@@ -22,6 +24,14 @@ class Network:
     model: Model
     data: Dataset
     theta0: Array  # (Q, P)
+    together: bool = False  # all agents start from the same parameters
+
+    @classmethod
+    def of(cls, model: Model, data: Dataset, theta0: Array) -> Network:
+        """From θ₀ (P,) shared or (Q, P), refused unless model, data and parameters fit each other."""
+        _require_fit(model, data, theta0)
+        shape = (data.n_agents, model.n_parameters)
+        return cls(model, data, namespace(theta0).broadcast_to(theta0, shape), theta0.ndim == 1)
 
     @property
     def liftable(self) -> bool:
@@ -90,6 +100,21 @@ class Network:
         return x
 
 
+def _require_fit(model: Model, data: Dataset, theta0: Array) -> None:
+    require_array("theta0", theta0)
+    Q, P = data.n_agents, model.n_parameters
+    fits = tuple(theta0.shape) in ((P,), (Q, P))
+    found = f"shape {tuple(theta0.shape)}"
+    require(fits, "theta0", f"shape ({P},) or ({Q}, {P})", found, "draw it with model.init", ShapeError)
+    alike = namespace_or_none(theta0, data.x) is not None and theta0.dtype == data.x.dtype
+    found = f"{theta0.dtype} of {type(theta0).__module__} beside {data.x.dtype} of {type(data.x).__module__}"
+    require(alike, "theta0", "the library and dtype of the data", found, "draw it with model.init(other=data.x)")
+    N, M = data.x.shape[2], data.y.shape[2]
+    match = (model.n_inputs, model.n_outputs) == (N, M)
+    expected = f"{model.n_inputs} inputs and {model.n_outputs} outputs, as the model has"
+    require(match, "data", expected, f"{N} and {M}")
+
+
 def train(
     network: Network,
     rule: Rule,
@@ -98,22 +123,24 @@ def train(
     scale: Array,
     steps: int,
     progress: Callable[[int], None] | None = None,
+    batches: Batches | None = None,
 ) -> Trajectory:
     r"""Run s⁺ = U(s) for ``steps`` updates with the real gradient c_q J_q(θ_q)ᵀ r_q(θ_q).
 
     Every forward pass at the agents' parameters serves the record and the gradient alike.  Memory: the
-    whole state at every step, (steps + 1)·blocks·Q·P numbers.  ``progress`` is told every step.
+    whole state at every step, (steps + 1)·blocks·Q·P numbers.  ``progress`` is told every step.  With ``batches`` a
+    gradient is that of some of the samples, the same for as long as it is asked for at the same point.
     """
     Q, P = network.theta0.shape
     recorded = (require_count("steps", steps, 0) + 1.0) * len(rule.blocks) * Q * P
     require_memory("steps", recorded, "train fewer steps, or predict")
     xp = namespace(network.theta0)
     program = rule.bind(numbers)
-    passes = _LastPass(network)
+    passes = _LastPass(network, batches or Batches(network))
 
     def gradient(theta: Array) -> Array:
-        residual, pull = passes.at(theta)
-        return pull(scale[:, None] * residual)
+        point = passes.at(theta)
+        return point.pull(scale[:, None] * point.weighted)
 
     def mix(theta: Array) -> Array:
         return W @ theta
@@ -123,7 +150,7 @@ def train(
         state = program.start(network.theta0, mix, gradient)
         for k in range(steps + 1):
             states.append(xp.stack((state[0] - network.theta0, *state[1:]), axis=0))
-            residuals.append(passes.at(state[0])[0])
+            residuals.append(passes.at(state[0]).residual)
             if progress is not None:
                 progress(k)
             if k < steps:
@@ -140,17 +167,63 @@ def train(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Which of an agent's samples a gradient is of: ``size`` of them at random, or all."""
+
+    network: Network
+    size: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            require_count("batch_size", self.size)
+        require_count("seed", self.seed, 0)
+
+    @cached_property
+    def generator(self) -> np.random.Generator:
+        """NumPy's, whatever the library of the arrays."""
+        return np.random.default_rng(self.seed)
+
+    def draw(self) -> Array | None:
+        """A factor for every residual (Q, n): D_q/b on a batch of b samples, else 0; None for all samples."""
+        data, size = self.network.data, self.size
+        if size is None or size >= data.x.shape[1]:
+            return None
+        weights = np.zeros(data.x.shape[:2])
+        for q, D in enumerate(data.n_samples):
+            b = min(size, int(D))
+            weights[q, self.generator.choice(int(D), b, replace=False)] = D / b
+        return like(np.repeat(weights, self.network.n_outputs, axis=1), self.network.theta0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """One forward pass of every agent, and the samples that its gradient is of."""
+
+    theta: Array
+    residual: Array
+    pull: Callable[[Array], Array]
+    batches: Batches
+
+    @cached_property
+    def weighted(self) -> Array:
+        """The residual of the batch, which is drawn when it is first asked for."""
+        weights = self.batches.draw()
+        return self.residual if weights is None else weights * self.residual
+
+
 class _LastPass:
     """Remembers the last forward passes: recording and gradient ask for the same one."""
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.known: list[tuple[Array, Any]] = []
+    def __init__(self, network: Network, batches: Batches) -> None:
+        self.network, self.batches = network, batches
+        self.known: list[_Pass] = []
 
-    def at(self, theta: Array) -> Any:
-        for place, result in self.known:
-            if place is theta:
-                return result
-        result = self.network.pullback(theta)
-        self.known = [*self.known[-1:], (theta, result)]  # two: a tracker asks for the old and the new point
-        return result
+    def at(self, theta: Array) -> _Pass:
+        for found in self.known:
+            if found.theta is theta:
+                return found
+        found = _Pass(theta, *self.network.pullback(theta), self.batches)
+        self.known = [*self.known[-1:], found]  # two: a tracker asks for the old and the new point
+        return found

@@ -23,6 +23,8 @@ def modules():
 
 @pytest.mark.parametrize("name", modules())
 def test_the_examples_in_docstrings_run(name):
+    if name.startswith("ntkflow.interop.torch"):
+        pytest.importorskip("torch", reason="PyTorch is an extra: pip install 'ntkflow[torch]'")
     result = doctest.testmod(importlib.import_module(name))
     assert result.failed == 0
 

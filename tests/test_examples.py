@@ -11,6 +11,8 @@ EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("[0-9][0-9]_*
 
 def run(path, monkeypatch, folder):
     """The result of ``main("small")``, which must write nothing into the working directory."""
+    if path.stem.endswith("pytorch"):
+        pytest.importorskip("torch", reason="PyTorch is an extra: pip install 'ntkflow[torch]'")
     monkeypatch.chdir(folder)
     spec = importlib.util.spec_from_file_location(f"example_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
@@ -27,7 +29,7 @@ def result(request, monkeypatch, tmp_path):
 
 
 def test_no_example_is_left_out_here():
-    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03", "04"]
+    assert [path.stem[:2] for path in EXAMPLES] == ["01", "02", "03", "04", "05"]
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in EXAMPLES])
@@ -75,3 +77,11 @@ def test_the_comparison_tells_biased_rules_from_exact_ones(result):
         assert biased["consensus_error"] > 1e-3
         assert biased["final_loss"] < exact["final_loss"] < biased["global_loss"]  # better alone, worse for all
     assert result["dgd, complete"]["consensus"] < result["dgd, cycle"]["consensus"] < result["dgd, star"]["consensus"]
+
+
+@pytest.mark.parametrize("result", ["05"], indirect=True)
+def test_networks_from_pytorch_are_predicted(result):
+    assert len(result) == 8
+    for name, design in result.items():
+        assert design["last loss"] < 0.9 * design["first loss"]
+        assert design["error"] < (0.05 if name.startswith("all layers") else 1e-12)  # the last layer is linear

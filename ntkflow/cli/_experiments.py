@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,7 +93,9 @@ def _carry_out(experiment: Callable[[Progress], Reproduction], output: Path) -> 
     from ..reproduce import write
 
     folder = require_new_folder(output)
-    with _progress() as progress:
+    from ..reports.bars import bars
+
+    with bars() as progress:
         result = experiment(progress)
     written = write(result, folder)
     from rich.console import Console
@@ -106,28 +107,3 @@ def _carry_out(experiment: Callable[[Progress], Reproduction], output: Path) -> 
     for note in result.notes:
         console.print(f"Note: {note}", style="yellow", markup=False, soft_wrap=True)
     console.print(f"Written to {folder}: {', '.join(path.name for path in written)}", markup=False, soft_wrap=True)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar a case on the terminal's stderr, gone when all is done; nothing where there is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
-
-        def tell(case: str, done: int, total: int) -> None:
-            if case not in tasks:
-                tasks[case] = bars.add_task(case, total=total)
-            bars.update(tasks[case], completed=done)
-
-        yield tell

@@ -86,11 +86,12 @@ def from_arrays(
         )
     else:
         require(n_samples is None, "n_samples", "None when agents is an array", repr(n_samples))
-        parts = _parts_of(host("agents", agents), x.shape[0])
+        parts = parts_of(host("agents", agents), x.shape[0])
     return built(name, x, y, parts)
 
 
-def _parts_of(agents: np.ndarray, n_rows: int) -> list[np.ndarray]:
+def parts_of(agents: np.ndarray, n_rows: int) -> list[np.ndarray]:
+    """The samples of every agent, from the agent of every sample (S,)."""
     require(agents.shape == (n_rows,), "agents", f"shape ({n_rows},)", f"shape {agents.shape}", "", ShapeError)
     require(agents.dtype.kind in "iu", "agents", "whole numbers", f"dtype {agents.dtype}")
     present = np.unique(agents)

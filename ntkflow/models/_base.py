@@ -19,6 +19,7 @@ class Model(ABC):
 
     n_inputs: int
     n_outputs: int
+    matrix_free: bool = False  # whether its Jacobian is only multiplied: then it has `products`
 
     @property
     @abstractmethod
@@ -63,6 +64,14 @@ class Model(ABC):
             if synchronise:
                 theta = theta[np.argmax(np.linalg.norm(theta, axis=1))]
         return theta if other is None else like(theta, require_array("other", other))
+
+    def own_parameters(self, other: Array) -> Array:
+        """The parameters that the model holds by itself, (P,), in the library, dtype and device of ``other``."""
+        refuse("theta0", "parameters", "None", "draw them with model.init")
+
+    def products(self, theta: Array, x: Array) -> tuple[Pull, Pull]:
+        """(P,) ↦ J v (Q, n) and (Q, n) ↦ Jᵀ u (P,) at shared θ (P,), for models that are ``matrix_free``."""
+        raise NotImplementedError
 
     def __call__(self, theta: Array, x: Array) -> Array:
         """f(x; θ), (Q, D, M)."""
