@@ -31,6 +31,8 @@ def namespace(*arrays: Array) -> Any:
 
 def namespace_or_none(*arrays: Array) -> Any:
     """The namespace, or None when something here is not an array of one library."""
+    if not all(compat.is_array_api_obj(array) for array in arrays):  # the search would pass over None and numbers
+        return None
     try:
         return compat.array_namespace(*arrays)
     except TypeError:
@@ -50,6 +52,15 @@ def device(array: Array) -> Any:
 def like(values: Any, other: Array) -> Array:
     """``values`` (numbers, lists, NumPy arrays) in the library, dtype and device of ``other``."""
     return namespace(other).asarray(values, dtype=other.dtype, device=device(other))
+
+
+def taken(array: Array, other: Array) -> Array:
+    """What is small and given once, a mixing matrix say, in the library, dtype and device of ``other``.
+
+    By way of the host where it has to leave its library or its device: nothing else in ntkflow moves.
+    """
+    stays = namespace_or_none(array, other) is not None and device(array) == device(other)
+    return like(array if stays else to_numpy(array), other)
 
 
 def zeros(shape: tuple[int, ...], other: Array) -> Array:

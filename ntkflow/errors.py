@@ -6,11 +6,11 @@ import difflib
 import math
 import numbers
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ._array import all_finite, is_real_floating, namespace_or_none
+from ._array import all_finite, device, is_real_floating, namespace_or_none
 
 MEMORY = 8.0  # GiB that one array may take
 
@@ -151,6 +151,30 @@ def require_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in known:
         refuse(name, "a known name", repr(value), nearest(str(value), known), UnknownNameError)
     return value
+
+
+def require_together(arrays: Mapping[str, Any], error: type[InputError] = InputError) -> Any:
+    """The namespace of arrays by name, all of one library and on one device: nothing is moved unasked."""
+    names, xp = " and ".join(arrays), namespace_or_none(*arrays.values())
+    if xp is None:
+        found = ", ".join(f"{name} {_kind(array)}" for name, array in arrays.items())
+        refuse(names, "arrays of one library", found, "convert them to one library first", error)
+    require_device(names, arrays, error)
+    return xp
+
+
+def require_device(name: str, arrays: Mapping[str, Any], error: type[InputError] = InputError) -> None:
+    """Arrays of one library that are on one device."""
+    places = {label: device(array) for label, array in arrays.items()}
+    first, *others = places.values()
+    if any(place != first for place in others):
+        found = ", ".join(f"{label} on {place}" for label, place in places.items())
+        refuse(name, "arrays on one device", found, "move them to one device first", error)
+
+
+def _kind(array: Any) -> str:
+    """``"numpy ndarray"``, ``"list"``."""
+    return f"{type(array).__module__.split('.')[0]} {type(array).__name__}".removeprefix("builtins ")
 
 
 def require_array(name: str, array: Any, ndim: int | None = None, remedy: str = "") -> Any:

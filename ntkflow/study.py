@@ -14,7 +14,7 @@ from .analysis.spectrum import Spectrum, spectrum
 from .analysis.stability import StabilityReport, stability
 from .datasets import Dataset
 from .derivation import Derivation
-from .errors import ReadOnly, nearest, refuse, require, require_array, require_count
+from .errors import ReadOnly, nearest, refuse, require, require_array, require_count, require_together
 from .gap import Gap
 from .linearize import LinearizedModel
 from .models import Model
@@ -81,14 +81,14 @@ class Study(ReadOnly):
         test_inputs: Array | None = None,
         **parameters: float,
     ) -> None:
-        require(
-            isinstance(data, Dataset), "data", "a Dataset", type(data).__name__, "make one with datasets.from_arrays"
-        )
+        remedy = "make one with datasets.from_arrays"
+        require(isinstance(data, Dataset), "data", "a Dataset", type(data).__name__, remedy)
         model = _as_model(model, data)
         theta0 = model.own_parameters(data.x) if theta0 is None else theta0
         self.network = Network.of(model, data, theta0)
         if test_inputs is not None:
             require_array("test_inputs", test_inputs, 2, "pass the test inputs as (m, N)")
+            require_together({"test_inputs": test_inputs, "the data": data.x})
         self.W, self.model, self.theta0, self.data = W, model, theta0, data
         self.algorithm, self.step_size, self.normalization = get(algorithm), step_size, normalization
         self.test_inputs, self.parameters = test_inputs, parameters

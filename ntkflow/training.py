@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ._array import Array, like, namespace, namespace_or_none, overflow_allowed
+from ._array import Array, like, namespace, overflow_allowed
 from .algorithms import Rule
 from .datasets import Dataset
-from .errors import ShapeError, refuse, require, require_array, require_count, require_memory
+from .errors import ShapeError, refuse, require, require_array, require_count, require_memory, require_together
 from .models import Model
 from .results import Trajectory
 
@@ -106,9 +106,9 @@ def _require_fit(model: Model, data: Dataset, theta0: Array) -> None:
     fits = tuple(theta0.shape) in ((P,), (Q, P))
     found = f"shape {tuple(theta0.shape)}"
     require(fits, "theta0", f"shape ({P},) or ({Q}, {P})", found, "draw it with model.init", ShapeError)
-    alike = namespace_or_none(theta0, data.x) is not None and theta0.dtype == data.x.dtype
-    found = f"{theta0.dtype} of {type(theta0).__module__} beside {data.x.dtype} of {type(data.x).__module__}"
-    require(alike, "theta0", "the library and dtype of the data", found, "draw it with model.init(other=data.x)")
+    require_together({"theta0": theta0, "the data": data.x})
+    found, remedy = f"{theta0.dtype} beside {data.x.dtype}", "draw it with model.init(other=data.x)"
+    require(theta0.dtype == data.x.dtype, "theta0", "the dtype of the data", found, remedy)
     N, M = data.x.shape[2], data.y.shape[2]
     match = (model.n_inputs, model.n_outputs) == (N, M)
     expected = f"{model.n_inputs} inputs and {model.n_outputs} outputs, as the model has"

@@ -30,7 +30,7 @@ FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in mod
 
 # Who may import what, beside the standard library and NumPy; a folder stands for its files.
 DOORS = {
-    "array_api_compat": ["_array.py", "datasets/_dataset.py"],
+    "array_api_compat": ["_array.py"],
     "array_api_extra": ["structure/_parts.py"],
     "cupy": ["_array.py"], "cupyx": ["_array.py"], "torch": ["_array.py", "interop/torch/"],
     "control": ["interop/control.py"],

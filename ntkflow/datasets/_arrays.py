@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .._array import Array, device, namespace
-from ..errors import DataError, ShapeError, refuse, require, require_array
+from ..errors import DataError, ShapeError, refuse, require, require_array, require_together
 from . import _deal  # by its module: the functions here have a parameter called deal
-from ._dataset import Dataset, agent_sizes, common_namespace, host, mask_of
+from ._dataset import Dataset, agent_sizes, host, mask_of
 
 
 def from_arrays(
@@ -140,7 +140,7 @@ def _cleared(array: Array, sizes: np.ndarray) -> Array:
 
 
 def _as_floating(x: Array, y: Array) -> tuple[Array, Array]:
-    xp = common_namespace(x, y)
+    xp = require_together({"x": x, "y": y}, ShapeError)
     for name, array in (("x", x), ("y", y)):
         real = hasattr(array, "dtype") and xp.isdtype(array.dtype, ("bool", "integral", "real floating"))
         require(real, name, "real numbers", f"{getattr(array, 'dtype', type(array).__name__)}")

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .._array import Array, like, namespace, namespace_or_none
-from ..errors import ShapeError, refuse, require, require_array, require_count, require_memory
+from .._array import Array, like, namespace
+from ..errors import ShapeError, refuse, require, require_array, require_count, require_memory, require_together
 
 Pull = Callable[[Array], Array]
 
@@ -102,7 +102,7 @@ class Model(ABC):
         Raises
         ------
         ShapeError, InputError
-            Shapes that do not fit, NaN, two array libraries, a result beyond 8 GiB.
+            Shapes that do not fit, NaN, two array libraries or devices, a result beyond 8 GiB.
         """
         theta, x = self._checked(theta, x)
         entries = float(x.shape[0]) * x.shape[1] * self.n_outputs * self.n_parameters
@@ -116,14 +116,7 @@ class Model(ABC):
         require_array("x", x, 3, "pass the inputs of all agents as (Q, D, N)")
         if finite:
             require_array("theta", theta)
-        require(
-            namespace_or_none(theta, x) is not None,
-            "theta and x",
-            "arrays of one library",
-            "two",
-            "convert one of them",
-        )
-        xp, Q, P = namespace(theta, x), x.shape[0], self.n_parameters
+        xp, Q, P = require_together({"theta": theta, "x": x}), x.shape[0], self.n_parameters
         require(x.shape[2] == self.n_inputs, "x", f"{self.n_inputs} inputs", x.shape[2], error=ShapeError)
         if tuple(theta.shape) == (P,):
             theta = xp.broadcast_to(theta[None, :], (Q, P))
