@@ -12,15 +12,15 @@ every_file = pytest.mark.parametrize("name", FILES)
 
 # A file imports from strictly lower floors, or from its own folder; flat modules of one floor are strangers.
 FLOORS = [
-    ["_version", "_array", "notation"],
-    ["errors", "printing", "structure", "_rowspace"],
+    ["_version", "_array", "_packages", "notation"],
+    ["errors", "printing", "structure", "_rowspace", "_devices"],
     ["results", "normalization", "graphs", "datasets", "models", "algorithms", "_files", "_tables", "_times"],
     ["_audit", "linearize", "training", "derivation"],
     ["weights", "operator", "trust", "gap", "tangent"],
     ["propagators", "reports"],
     ["bounds", "analysis"],
     ["interop"],
-    ["systems"],
+    ["systems", "doctor"],
     ["study"],
     ["reproduce"],
     ["cli"],
@@ -32,7 +32,9 @@ FLOOR = {module: floor for floor, modules in enumerate(FLOORS) for module in mod
 DOORS = {
     "array_api_compat": ["_array.py"],
     "array_api_extra": ["structure/_parts.py"],
-    "cupy": ["_array.py"], "cupyx": ["_array.py"], "torch": ["_array.py", "interop/torch/"],
+    # arrays bring their library along: only what the standard lacks, and the doctor, name one
+    "cupy": ["_array.py", "_devices.py"], "cupyx": ["_array.py"], "torch": ["_array.py", "interop/torch/"],
+    "threadpoolctl": ["_devices.py"],  # which scikit-learn brings along
     "control": ["interop/control.py"],
     "matplotlib": ["reports/plots.py", "reports/spectra.py", "interop/control.py"],
     "networkx": ["graphs/", "_audit.py", "weights.py", "reports/layout.py"],

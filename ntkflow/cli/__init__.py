@@ -1,10 +1,12 @@
-"""The command line: ``ntkflow verify``, ``spectrum``, ``compare``, ``predict``, ``derive``, ``reproduce``.
+"""The command line: ``ntkflow verify``, ``spectrum``, ``compare``, ``predict``, ``derive``, ``reproduce``,
+``doctor``.
 
 Nothing heavy is imported before a command runs, so that ``--help`` answers at once.
 """
 
 from ._app import app, main
 from ._derive import derive
+from ._doctor import doctor
 from ._experiments import figures, predict
 from ._options import ACTIVATIONS, ALGORITHMS, GRAPHS, NORMALIZATIONS, WEIGHTS
 from ._verify import compare, spectrum, verify
@@ -17,3 +19,4 @@ app.command(short_help="Set algorithms, graphs and step sizes side by side.")(co
 app.command()(predict)
 app.command(short_help="Derive an algorithm's linear system from its update rule.")(derive)
 app.add_typer(figures, name="reproduce")
+app.command(short_help="Say what is installed and which devices are usable.")(doctor)
