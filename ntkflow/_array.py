@@ -134,6 +134,11 @@ def to_numpy(array: Array) -> npt.NDArray[Any]:
         return np.from_dlpack(array)
 
 
+def floats(values: Array) -> list[float]:
+    """A vector of one number a time, say, as Python floats: by one copy, as reading each would wait for the device."""
+    return [float(value) for value in to_numpy(values)]
+
+
 def overflow_allowed() -> Any:
     """A context in which NumPy does not warn when an unstable run overflows: the answer says inf instead."""
     return np.errstate(over="ignore", invalid="ignore")

@@ -12,7 +12,7 @@ import itertools
 import math
 from dataclasses import replace
 
-from ._array import Array, namespace
+from ._array import Array, floats, namespace
 from .linearize import LinearizedModel
 from .operator import StateOperator
 from .propagators import Times, solve
@@ -68,8 +68,8 @@ def _integrated(operator: StateOperator, states: Array, times: Times) -> list[fl
         some = states[first : min(first + step, states.shape[0]), ...]
         rho = operator.scale[None, :, None] * model.residual_at(_gradient_points(operator, some))
         velocity = operator.apply(xp.permute_dims(some, (1, 2, 3, 0))) + operator.input[..., None]
-        sizes += _floats(xp.linalg.vector_norm(rho, axis=(1, 2)))
-        speeds += _floats(xp.linalg.vector_norm(velocity, axis=(0, 1, 2)))
+        sizes += floats(xp.linalg.vector_norm(rho, axis=(1, 2)))
+        speeds += floats(xp.linalg.vector_norm(velocity, axis=(0, 1, 2)))
     lipschitz = (float(xp.max(operator.scale)) * operator.top) ** 0.5
     total, sums = 0.0, [0.0]
     for i, (a, b) in enumerate(itertools.pairwise(times.values)):
@@ -83,13 +83,13 @@ def _surrogate(operator: StateOperator, states: Array, times: Times) -> list[flo
     """The rule with J = 0 driven by a constant gradient of size c_q·left_out, times the largest residual so far."""
     xp, model = namespace(states), operator.model
     residual = xp.max(xp.linalg.vector_norm(model.residual_at(states[:, 0, :, :]), axis=2), axis=1)
-    loudest = itertools.accumulate(_floats(residual), max)
+    loudest = itertools.accumulate(floats(residual), max)
     push = (operator.scale * model.left_out)[:, None, None]
     idle = replace(operator, model=_without_network(model))
     start = xp.stack(idle.program.start(xp.zeros_like(push), idle.mix, lambda _: push), axis=0)
     drive = (idle.update(start, lambda _: push) - start)[..., 0]
     response, _, _ = solve(idle, drive, times)
-    sizes = _floats(xp.linalg.vector_norm(response[:, 0, :, :], axis=(1, 2)))
+    sizes = floats(xp.linalg.vector_norm(response[:, 0, :, :], axis=(1, 2)))
     return [size * loud for size, loud in zip(sizes, loudest, strict=True)]
 
 
@@ -119,7 +119,3 @@ def _gradient_points(operator: StateOperator, states: Array) -> Array:
     for _ in range(max(_trailing(operator), default=0)):
         x = operator.W @ (x + start) - start
     return x
-
-
-def _floats(values: Array) -> list[float]:
-    return [float(values[i]) for i in range(values.shape[0])]

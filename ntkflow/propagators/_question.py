@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from .._array import Array, finite_slices, namespace, norm
 
@@ -19,7 +20,7 @@ class Drive:
     w: Array
     noise: float
 
-    @property
+    @cached_property
     def size(self) -> float:
         """‖w‖."""
         return norm(self.w)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, eps, eye, like, namespace, norm, svd
+from .._array import Array, eps, eye, floats, like, namespace, norm, svd
 from ._balanced import Balanced
 from ._grounded import Grounded
 from ._matrix import distinct_gaps, propagated
@@ -55,7 +55,7 @@ class Dense:
         lead, A, inside, nullities, outside = self._led(xp.reshape(w, (-1,)), drive.noise)
         frame, inner, reduced, slowest, dropped = _restricted(A, inside, nullities)
         states = xp.stack(propagated(inner, reduced, times)) @ (lead @ frame).T
-        sizes = [norm(states[i, :]) for i in range(times.count)]
+        sizes = floats(xp.linalg.vector_norm(states, axis=1))
         finite = [size if math.isfinite(size) else 0.0 for size in sizes]
         # entries of A are off by eps·‖A‖, which a mode feels for as long as it lives
         bounded = max(finite) * slowest <= BOUNDED * drive.size

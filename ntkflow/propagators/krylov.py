@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._array import Array, eps, eye, like, namespace, norm, zeros
+from .._array import Array, eps, eye, floats, like, namespace, norm, zeros
 from ..operator import CACHED
 from ._arnoldi import LARGEST, Space
 from ._balanced import Balanced
@@ -67,7 +67,7 @@ class Krylov:
         space = Space(self.operator, xp.reshape(w, (-1,)) / size)
         y, defects = _answers(space, size, times)
         states = xp.reshape(y @ space.V[: space.m, :], (times.count, *w.shape))
-        sizes = [norm(y[i, :]) for i in range(times.count)]
+        sizes = floats(xp.linalg.vector_norm(y, axis=1))
         error = rounding(times, sizes, list(times.values), norm(space.H) / space.m**0.5, drive, 2.0 * eps(w))
         return overflow_to_inf(states), (1.0 if w.shape[0] == 1 else SEVERAL) * (like(error, w) + defects)
 
