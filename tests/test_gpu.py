@@ -6,6 +6,11 @@ everywhere (see `places`). The NumPy side runs on the same data, drawn once on t
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import assert_one_clear_line
@@ -169,3 +174,17 @@ def test_host_and_device_do_not_mix(place):
         system = nf.LinearSystem("dgd", mixing, there, STEP, "sum")
         assert device(system.mixing) == place.device
     assert isinstance(nf.LinearSystem("dgd", up(W), lin, STEP, "sum").mixing, np.ndarray)
+
+
+def test_the_benchmark_runs_on_any_machine(tmp_path):
+    script = Path(__file__).parents[1] / "benchmarks" / "gpu.py"
+    words = ["--library", "numpy", "--small", "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert (tmp_path / "gpu.md").read_text() in done.stdout
+    for case in found["cases"].values():
+        double, single = (case["found"]["numpy"][dtype] for dtype in ("float64", "float32"))
+        assert all(row["seconds"] > 0 for one in (double, single) for row in one["rows"].values())
+        assert double["errors"] == {"loss": 0.0, "trained": 0.0}
+        assert all(1e-9 < error < 1e-4 for error in single["errors"].values())  # it did compute in single precision
