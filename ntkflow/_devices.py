@@ -67,8 +67,13 @@ def cpu() -> Device:
     """The CPU as NumPy uses it."""
     blas, threads = _blas()
     facts = {"blas": blas, "threads": threads, "cores": _cores()}
-    says = f"{blas}, {threads or '?'} threads on {facts['cores']} cores".replace(" 1 threads", " 1 thread")
-    return tried("NumPy", "CPU", says.replace("on 1 cores", "on 1 core"), facts, lambda: np.ones((SIZE, SIZE)))
+    says = f"{blas}, {several(threads, 'thread')} on {several(facts['cores'], 'core')}"
+    return tried("NumPy", "CPU", says, facts, lambda: np.ones((SIZE, SIZE)))
+
+
+def several(count: Any, what: str) -> str:
+    """``"1 thread"``, ``"2 threads"``."""
+    return f"{'an unknown number of' if count is None else count} {what}{'' if count == 1 else 's'}"
 
 
 def cpu_place() -> tuple[Any, Any]:
@@ -122,18 +127,14 @@ def _no_gpu(reason: str) -> Device:
 def _gpu(cupy: Any, index: int) -> Device:
     try:
         facts = _facts(cupy, index)
+        says = (
+            f"{facts['memory_GiB']} GiB, compute capability {facts['compute_capability']}, "
+            f"driver for CUDA {facts['driver']}, runtime {facts['runtime']}, CuPy {facts['cupy']}"
+        )
+        with cupy.cuda.Device(index):  # CuPy computes where it stands
+            return tried("CuPy", f"{index}: {facts['name']}", says, facts, lambda: cupy.ones((SIZE, SIZE)))
     except Exception as problem:
         return _no_gpu(one_line(problem))
-
-    def ones() -> Array:
-        with cupy.cuda.Device(index):
-            return cupy.ones((SIZE, SIZE))
-
-    says = (
-        f"{facts['memory_GiB']} GiB, compute capability {facts['compute_capability']}, "
-        f"driver for CUDA {facts['driver']}, runtime {facts['runtime']}, CuPy {facts['cupy']}"
-    )
-    return tried("CuPy", facts["name"], says, facts, ones)
 
 
 def _facts(cupy: Any, index: int) -> dict[str, Any]:

@@ -221,3 +221,20 @@ def test_positive_definite_is_told_by_the_factor(xp, lowest, expected):
     U = np.linalg.qr(np.random.default_rng(0).standard_normal((30, 30)))[0]
     A = xp.asarray((U * np.linspace(lowest, 1.0, 30)) @ U.T)
     assert _array.is_positive_definite((A + A.T) / 2) is expected
+
+
+def test_numbers_come_as_python_floats(xp):
+    for dtype in (xp.float32, xp.float64):
+        found = _array.floats(xp.asarray([0.5, 3.0, math.inf], dtype=dtype))
+        assert found == [0.5, 3.0, math.inf]
+        assert {type(value) for value in found} == {float}
+    assert _array.floats(xp.asarray([], dtype=xp.float64)) == []
+
+
+def test_what_is_small_is_taken_along(xp):
+    W, far = np.arange(4.0).reshape(2, 2), array_api_strict.Device("device1")
+    for source in (W, array_api_strict.asarray(W), array_api_strict.asarray(W, device=far), W.astype(np.float32)):
+        for other in (xp.ones(1), xp.ones(1, dtype=xp.float32), array_api_strict.ones(1, device=far)):
+            found = _array.taken(source, other)
+            assert (type(found), found.dtype, _array.device(found)) == (type(other), other.dtype, _array.device(other))
+            np.testing.assert_array_equal(_array.to_numpy(found), W)

@@ -288,7 +288,7 @@ def test_gpus_are_named_and_tried(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", FakeCupy(Runtime(3), ones))
     good, full, wrong = _devices.gpus()
     assert (good.usable, full.usable, wrong.usable) == (True, False, False)
-    assert good.name == "NVIDIA H100 80GB HBM3"
+    assert [gpu.name for gpu in (good, full, wrong)] == [f"{i}: NVIDIA H100 80GB HBM3" for i in range(3)]
     words = "80.0 GiB, compute capability 9.0, driver for CUDA 12.4, runtime 13.1, CuPy 13.9.9"
     assert good.says == words
     assert full.says == "cudaErrorMemoryAllocation: out of memory"
@@ -357,7 +357,7 @@ class TestTorch:
         if not self.torch.cuda.is_available():  # its matrix cannot be made here
             assert not gpu.usable
             assert "\n" not in gpu.says
-        assert (gpu.name, gpu.facts["memory_GiB"], gpu.facts["compute_capability"]) == ("NVIDIA H100", 80.0, "9.0")
+        assert (gpu.name, gpu.facts["memory_GiB"], gpu.facts["compute_capability"]) == ("0: NVIDIA H100", 80.0, "9.0")
 
 
 # --- a namespace by its name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..._array import Array
-from ..._devices import MISSING, SIZE, Device, one_line, placed, tried
+from ..._devices import MISSING, SIZE, Device, one_line, placed, several, tried
 
 
 def devices() -> tuple[Device, ...]:
@@ -17,9 +17,8 @@ def devices() -> tuple[Device, ...]:
         return (Device("PyTorch", "CPU and GPU", False, reason),)
     except Exception as problem:  # a broken installation, in its own words
         return (Device("PyTorch", "CPU and GPU", False, one_line(problem)),)
-    threads = torch.get_num_threads()
-    says = f"torch {torch.__version__}, {threads} thread{'s' if threads > 1 else ''}"
-    facts = {"torch": torch.__version__, "threads": threads}
+    facts = {"torch": torch.__version__, "threads": torch.get_num_threads()}
+    says = f"torch {torch.__version__}, {several(facts['threads'], 'thread')}"
     return (_tried(torch, "CPU", says, facts, "cpu"), *_gpus(torch))
 
 
@@ -47,7 +46,7 @@ def _gpu(torch: Any, index: int) -> Device:
         f"{facts['memory_GiB']} GiB, compute capability {facts['compute_capability']}, runtime {facts['runtime']}, "
         f"torch {facts['torch']}"
     )
-    return _tried(torch, found.name, says, facts, f"cuda:{index}")
+    return _tried(torch, f"{index}: {found.name}", says, facts, f"cuda:{index}")
 
 
 def _tried(torch: Any, name: str, says: str, facts: dict[str, Any], place: str) -> Device:
