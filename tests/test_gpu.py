@@ -18,6 +18,7 @@ from places import PLACES
 
 import ntkflow as nf
 from ntkflow._array import device, eps, to_numpy
+from ntkflow.linearize._whole import DEFAULT_TOL
 
 STEPS, STEP = 60, 1e-4
 W = nf.weights.metropolis_hastings(nf.graphs.cycle(8))
@@ -95,11 +96,13 @@ def test_single_precision_beside_double(place, rule, method, flow, record_proper
 
 
 def test_long_times_and_the_limit(place):
-    times = [0.0, 1e3, 1e6, float("inf")]
     for rule in ("dgd", "atc"):
-        there, here = (study(place, rule, here=h).system.flow(times) for h in (False, True))
-        assert relative(there.loss[:3, ...], here.loss[:3, ...]) <= 1e-9  # slow modes are divided by their own size
-        assert relative(there.loss[3, ...], here.loss[3, ...]) <= 1e-6 or float(here.loss[3].max()) < 1e-12
+        there, here = (study(place, rule, here=h).system.flow([0.0, 1e3, 1e6, float("inf")]) for h in (False, True))
+        assert relative(there.loss[:3, ...], here.loss[:3, ...]) <= 1e3 * eps(there.loss)
+        # in the limit every kept direction is learnt to the end, the weakest one being where rounding lets it point
+        angle = eps(there.loss) / DEFAULT_TOL
+        assert relative(there.loss[3, ...], here.loss[3, ...]) <= 10 * angle
+        assert float(there.error_bound[3]) == here.error_bound[3] == float("inf")
 
 
 @pytest.mark.parametrize("method", ENGINES)
@@ -156,8 +159,7 @@ def test_from_blocks_and_kernels(place):
     for model in models:
         found = nf.LinearSystem("dgd", W, model, STEP, "sum").iterate([0, STEPS])
         assert device(found.loss) == place.device
-        # square roots of a kernel's eigenvalues: half the digits of the smallest ones, which move little
-        assert relative(found.loss, expected) <= float(found.error_bound[-1]) + 1e3 * eps(expected)
+        assert relative(found.loss, expected) <= 1e3 * eps(expected)  # what a kernel leaves out has not moved by then
 
 
 def test_verdicts_are_those_of_the_cpu(place):
