@@ -112,7 +112,7 @@ def examine() -> Findings:
 
 def _devices() -> tuple[Device, ...]:
     from ._devices import cpu, gpus
-    from .interop.torch import _devices as torch
+    from .interop import _torch_devices as torch
 
     return (cpu(), *gpus(), *torch.devices())
 
@@ -146,7 +146,7 @@ def place(library: str) -> tuple[Any, Any]:
     """
     from ._devices import cpu_place, gpu_place, gpus
     from .errors import plain_name, refuse, require_choice
-    from .interop.torch import _devices as torch
+    from .interop import _torch_devices as torch
 
     name = require_choice("library", plain_name(library, "", ""), LIBRARIES)
     if name == "numpy":

@@ -33,7 +33,8 @@ DOORS = {
     "array_api_compat": ["_array.py"],
     "array_api_extra": ["structure/_parts.py"],
     # arrays bring their library along: only what the standard lacks, and the doctor, name one
-    "cupy": ["_array.py", "_devices.py"], "cupyx": ["_array.py"], "torch": ["_array.py", "interop/torch/"],
+    "cupy": ["_array.py", "_devices.py"], "cupyx": ["_array.py"],
+    "torch": ["_array.py", "interop/torch/", "interop/_torch_devices.py"],
     "threadpoolctl": ["_devices.py"],  # which scikit-learn brings along
     "control": ["interop/control.py"],
     "matplotlib": ["reports/plots.py", "reports/spectra.py", "interop/control.py"],

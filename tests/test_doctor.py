@@ -21,7 +21,7 @@ from packaging.version import Version
 from typer.testing import CliRunner
 
 from ntkflow import _devices, _packages, cli, doctor
-from ntkflow.interop.torch import _devices as torch_devices
+from ntkflow.interop import _torch_devices as torch_devices
 
 MISSING = importlib.metadata.PackageNotFoundError
 

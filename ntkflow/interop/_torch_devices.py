@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..._array import Array
-from ..._devices import MISSING, SIZE, Device, one_line, placed, several, tried
+from .._array import Array
+from .._devices import MISSING, SIZE, Device, one_line, placed, several, tried
 
 
 def devices() -> tuple[Device, ...]:
