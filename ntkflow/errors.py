@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from ._array import all_finite, device, is_real_floating, namespace_or_none
 
 MEMORY = 8.0  # GiB that one array may take
+SHOWN = 40  # names in a message
 
 
 class NtkflowError(Exception):
@@ -123,7 +124,8 @@ def nearest(value: str, choices: Iterable[str]) -> str:
     """``"did you mean 'cycle'?"``, or the list of choices when nothing is near."""
     names = sorted(choices)
     close = difflib.get_close_matches(str(value).lower(), names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else "choose one of " + ", ".join(names)
+    some = ", ".join(names[:SHOWN]) + (f", … ({len(names)} in all)" if len(names) > SHOWN else "")
+    return f"did you mean {close[0]!r}?" if close else f"choose one of {some}"
 
 
 def require_memory(name: str, numbers: float, remedy: str) -> None:

@@ -81,9 +81,10 @@ class Study(ReadOnly):
         test_inputs: Array | None = None,
         **parameters: float,
     ) -> None:
-        remedy = "make one with datasets.from_arrays"
+        remedy = "make one with datasets.from_arrays, or interop.torch.dataset"
         require(isinstance(data, Dataset), "data", "a Dataset", type(data).__name__, remedy)
         model = _as_model(model, data)
+        self._given = theta0
         theta0 = model.own_parameters(data.x) if theta0 is None else theta0
         self.network = Network.of(model, data, theta0)
         if test_inputs is not None:
@@ -127,7 +128,7 @@ class Study(ReadOnly):
         True
         """
         known = {
-            "W": self.W, "model": self.model, "theta0": self.theta0, "data": self.data,
+            "W": self.W, "model": self.model, "theta0": self._given, "data": self.data,
             "algorithm": self.algorithm, "step_size": self.step_size,
             "normalization": self.normalization, "test_inputs": self.test_inputs,
         }  # fmt: skip
@@ -295,6 +296,7 @@ class Study(ReadOnly):
         progress: Callable[[int], None] | None = None,
         batch_size: int | None = None,
         seed: int = 0,
+        every: int = 1,
     ) -> Trajectory:
         """The real training at k = 0 … ``steps``, by the same rule expression.
 
@@ -309,6 +311,8 @@ class Study(ReadOnly):
             all of them by default, and where it has no more. The gradient is weighted to be right on average.
         seed : int
             Of the draws, which are the same whatever library or device the arrays are of.
+        every : int
+            Keep the steps 0, ``every``, 2 ``every``, … only, where all of them would not fit into memory.
 
         Returns
         -------
@@ -323,18 +327,18 @@ class Study(ReadOnly):
         Notes
         -----
         Cost: one forward and one backward pass of every agent a step (DIGing: the new point's passes serve the
-        next step), with batches too, as losses are recorded over all data.  Memory: (steps + 1)·blocks·Q·P numbers.
+        next step), with batches too, as losses are recorded over all data.  Memory: blocks·Q·P numbers a step kept.
         """
         batches = Batches(self.network, batch_size, seed)
-        return train(self.network, self.rule, self.numbers, self.mixing, self.scale, steps, progress, batches)
+        return train(self.network, self.rule, self.numbers, self.mixing, self.scale, steps, progress, batches, every)
 
 
 def _as_model(model: Any, data: Dataset) -> Model:
     """A model of ntkflow; a PyTorch module becomes one that takes samples as the data hold them."""
     if any(base.__module__.partition(".")[0] == "torch" for base in type(model).__mro__):
-        from .interop.torch import TorchModel
+        from .interop.torch import taking_flat_samples
 
-        return TorchModel(model, (data.x.shape[2],))
+        return taking_flat_samples(model, data.x)
     remedy = "or linearise it yourself: LinearizedModel.from_jacobian"
     known = isinstance(model, Model)
     require(known, "model", "a model of ntkflow.models or a torch.nn.Module", type(model).__name__, remedy)

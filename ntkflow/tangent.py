@@ -35,11 +35,12 @@ def tangent(network: Network, absolute: bool = False, test_inputs: Array | None 
     start = theta if absolute else theta - xp.mean(theta, axis=0, keepdims=True)
     extra: dict[str, Any] = {}
     if test_inputs is not None:
-        points = xp.broadcast_to(test_inputs[None, :, :], (theta.shape[0], *test_inputs.shape))
-        extra["test_jacobian"] = network.model.jacobian(theta, points)
-        extra["test_outputs"] = xp.reshape(network.model(theta, points), (theta.shape[0], -1))
+        some = theta[:1, :] if network.together else theta  # where agents start together, one of them says it for all
+        points = xp.broadcast_to(test_inputs[None, :, :], (some.shape[0], *test_inputs.shape))
+        J, f = network.model.jacobian(some, points), xp.reshape(network.model(some, points), (some.shape[0], -1))
+        extra["test_jacobian"], extra["test_outputs"] = (J[0, ...], f[0, ...]) if network.together else (J, f)
     return LinearizedModel.from_jacobian(
-        network.model.jacobian(theta, network.data.x),
+        network.model.jacobian(theta, network.x),
         start=None if network.together and not absolute else start,
         **_known(network),
         **extra,
@@ -51,7 +52,7 @@ def _of_products(network: Network, absolute: bool, test_inputs: Array | None) ->
     require(network.together, "theta0", "a shared start (P,) for a matrix-free model", "agents apart", remedy)
     require(not absolute, "model", "a Jacobian in memory for a rule that decays weights", "a matrix-free one")
     theta, model, xp = network.theta0[0, :], network.model, namespace(network.theta0)
-    jvp, vjp = model.products(theta, network.data.x)
+    jvp, vjp = model.products(theta, network.x)
     extra: dict[str, Any] = {}
     if test_inputs is not None:
         push, _ = model.products(theta, test_inputs[None, :, :])

@@ -54,9 +54,15 @@ class Network:
         return self.theta0
 
     @cached_property
+    def x(self) -> Array:
+        """Inputs (Q, D, N) whose padding repeats the agent's first sample: a network may not bear zeros."""
+        x, mask = self.data.x, self.data.mask[:, :, None]
+        return namespace(x).where(mask, x, x[:, :1, :]) if len(set(self.data.n_samples.tolist())) > 1 else x
+
+    @cached_property
     def outputs(self) -> Array:
         """f_q(θ_q(0)), (Q, n)."""
-        return namespace(self.theta0).reshape(self.model(self.theta0, self.data.x), (self.theta0.shape[0], -1))
+        return namespace(self.theta0).reshape(self.model(self.theta0, self.x), (self.theta0.shape[0], -1))
 
     @cached_property
     def residual(self) -> Array:
@@ -66,7 +72,7 @@ class Network:
     def pullback(self, theta: Array) -> tuple[Array, Callable[[Array], Array]]:
         """Residuals (Q, n) at θ (Q, P), and r (Q, n) ↦ J_qᵀ r_q."""
         xp = namespace(theta)
-        outputs, pull = self.model.pullback(theta, self.data.x)
+        outputs, pull = self.model.pullback(theta, self.x)
         return self._missed(outputs), lambda r: pull(xp.reshape(r, outputs.shape))
 
     def _missed(self, outputs: Array) -> Array:
@@ -77,17 +83,18 @@ class Network:
 
     def residual_at(self, x: Array) -> Array:
         """Residuals (T, Q, n) at deviations x (T, Q, P)."""
-        return namespace(x).stack([self.pullback(self.theta0 + x[i, ...])[0] for i in range(x.shape[0])])
+        at = (self.model.outputs(self.theta0 + x[i, ...], self.x) for i in range(x.shape[0]))
+        return namespace(x).stack([self._missed(outputs) for outputs in at])
 
     def global_loss_at(self, x: Array) -> Array:
         """(T, Q): the mean over all agents' data of the loss of agent q's network."""
-        xp, (Q, D, N) = namespace(x), self.data.x.shape
-        inputs = xp.broadcast_to(xp.reshape(self.data.x, (1, Q * D, N)), (Q, Q * D, N))
+        xp, (Q, D, N) = namespace(x), self.x.shape
+        inputs = xp.broadcast_to(xp.reshape(self.x, (1, Q * D, N)), (Q, Q * D, N))
         target = xp.reshape(self.data.y, (1, Q * D, -1))
         mask = xp.reshape(xp.astype(self.data.mask, x.dtype), (1, Q * D, 1))
         rows = []
         for i in range(x.shape[0]):
-            r = (self.model.pullback(self.theta0 + x[i, ...], inputs)[0] - target) * mask
+            r = (self.model.outputs(self.theta0 + x[i, ...], inputs) - target) * mask
             rows.append(xp.sum(r * r, axis=(1, 2)))
         return xp.stack(rows) / (2.0 * xp.sum(self.n_samples))
 
@@ -124,16 +131,17 @@ def train(
     steps: int,
     progress: Callable[[int], None] | None = None,
     batches: Batches | None = None,
+    every: int = 1,
 ) -> Trajectory:
     r"""Run s⁺ = U(s) for ``steps`` updates with the real gradient c_q J_q(θ_q)ᵀ r_q(θ_q).
 
-    Every forward pass at the agents' parameters serves the record and the gradient alike.  Memory: the
-    whole state at every step, (steps + 1)·blocks·Q·P numbers.  ``progress`` is told every step.  With ``batches`` a
-    gradient is that of some of the samples, the same for as long as it is asked for at the same point.
+    Every forward pass at the agents' parameters serves the record and the gradient alike.  Memory: the whole state at
+    every step that is kept, blocks·Q·P numbers each.  ``progress`` is told every step.  With ``batches`` a gradient is
+    that of some of the samples, the same for as long as it is asked for at the same point.
     """
     Q, P = network.theta0.shape
-    recorded = (require_count("steps", steps, 0) + 1.0) * len(rule.blocks) * Q * P
-    require_memory("steps", recorded, "train fewer steps, or predict")
+    kept = range(0, require_count("steps", steps, 0) + 1, require_count("every", every))
+    require_memory("steps", float(len(kept)) * len(rule.blocks) * Q * P, "train fewer steps, or keep less with every=")
     xp = namespace(network.theta0)
     program = rule.bind(numbers)
     passes = _LastPass(network, batches or Batches(network))
@@ -149,20 +157,21 @@ def train(
     with overflow_allowed():
         state = program.start(network.theta0, mix, gradient)
         for k in range(steps + 1):
-            states.append(xp.stack((state[0] - network.theta0, *state[1:]), axis=0))
-            residuals.append(passes.at(state[0]).residual)
+            if k in kept:
+                states.append(xp.stack((state[0] - network.theta0, *state[1:]), axis=0))
+                residuals.append(passes.at(state[0]).residual)
             if progress is not None:
                 progress(k)
             if k < steps:
                 state = program.update(state, mix, gradient)
     return Trajectory(
-        times=xp.arange(steps + 1, dtype=network.theta0.dtype, device=network.theta0.device),
+        times=like(list(kept), network.theta0),
         states=xp.stack(states, axis=0),
         blocks=tuple(str(b) for b in rule.blocks),
         landscape=network,
         method="training",
         mode="training",
-        label=f"{rule.name} (training)",
+        label=f"{rule.name} ({passes.batches.label})",
         recorded=xp.stack(residuals, axis=0),
     )
 
@@ -179,6 +188,11 @@ class Batches:
         if self.size is not None:
             require_count("batch_size", self.size)
         require_count("seed", self.seed, 0)
+
+    @property
+    def label(self) -> str:
+        """What a legend says."""
+        return "training" if self.size is None else f"training, batches of {self.size}"
 
     @cached_property
     def generator(self) -> np.random.Generator:

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is an extra: pip install 'n
 
 from torch import nn  # noqa: E402
 from torch.utils.data import Subset, TensorDataset  # noqa: E402
-from torch_nets import Tangent, batch, convolutional, filled, theta_of  # noqa: E402
+from torch_nets import Tangent, autograd_rows, batch, convolutional, filled, theta_of  # noqa: E402
 
 from ntkflow.datasets import from_arrays  # noqa: E402
 from ntkflow.interop.torch import TorchModel, dataset, linearize  # noqa: E402
@@ -50,17 +50,6 @@ def pair(activation="gelu", widths=(2, 16, 8, 1), seed=0):
     model = nf.models.MLP(list(widths), activation=activation)
     theta = model.init(seed=seed)
     return model, theta, filled(Tangent(widths, ACTIVATIONS[activation]), theta)
-
-
-def autograd_rows(module, names, x):
-    """∂f_m/∂θ, one backward pass of plain autograd a row: (B M, P)."""
-    own = dict(module.named_parameters())
-    rows = []
-    for out in module(x).reshape(-1):
-        slopes = torch.autograd.grad(out, [own[n] for n in names], retain_graph=True, allow_unused=True)
-        rows.append(torch.cat([torch.zeros(own[n].numel(), dtype=own[n].dtype) if g is None else g.reshape(-1)
-                               for n, g in zip(names, slopes, strict=True)]))  # fmt: skip
-    return torch.stack(rows).numpy()
 
 
 # --- the same network, built in and in PyTorch ---------------------------------------------------------------------

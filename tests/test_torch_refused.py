@@ -11,7 +11,7 @@ import ntkflow as nf
 torch = pytest.importorskip("torch", reason="PyTorch is an extra: pip install 'ntkflow[torch]'")
 
 from torch import nn  # noqa: E402
-from torch.utils.data import TensorDataset  # noqa: E402
+from torch.utils.data import Subset, TensorDataset  # noqa: E402
 from torch_nets import batch, convolutional, theta_of  # noqa: E402
 
 from ntkflow.interop.torch import TorchModel, dataset, linearize, load_checkpoint  # noqa: E402
@@ -27,7 +27,8 @@ def test_checkpoints(tmp_path):
     net, other = convolutional(0), convolutional(1)
     torch.save(net.state_dict(), tmp_path / "net.pt")
     torch.save({"state_dict": net.state_dict(), "epoch": 3}, tmp_path / "wrapped.pt")
-    for name in ("net.pt", "wrapped.pt"):
+    torch.save(nn.DataParallel(net).state_dict(), tmp_path / "parallel.pt")
+    for name in ("net.pt", "wrapped.pt", "parallel.pt"):
         assert load_checkpoint(other := convolutional(1), tmp_path / name) is other
         assert all(torch.equal(a, b) for a, b in zip(net.parameters(), other.parameters(), strict=True))
 
@@ -46,18 +47,24 @@ def test_a_checkpoint_that_does_not_match_changes_nothing(tmp_path):
         "short": (short, "5.bias"),
         "wide": (wide, "shape (3, 16)"),
         "more": (more, "6.bias"),
+        "complex": ({**net.state_dict(), "5.bias": batch((3,)) + 0j}, "complex"),
         "evil": ({"a": Evil()}, "checkpoint"),
         "list": ([1, 2], "list"),
     }
     for name, (state, named) in states.items():
         torch.save(state, tmp_path / name)
-        before = [p.detach().clone() for p in net.parameters()]
-        assert_one_clear_line(lambda name=name: load_checkpoint(net, tmp_path / name), named)
-        assert all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
+        other = convolutional(1)
+        before = [p.detach().clone() for p in other.parameters()]
+        assert_one_clear_line(lambda name=name, other=other: load_checkpoint(other, tmp_path / name), named)
+        assert all(torch.equal(a, b) for a, b in zip(before, other.parameters(), strict=True))
     (tmp_path / "text").write_text("not a checkpoint")
     assert_one_clear_line(lambda: load_checkpoint(net, tmp_path / "text"), "text")
     assert_one_clear_line(lambda: load_checkpoint(net, tmp_path / "none"), "none at")
-    assert_one_clear_line(lambda: load_checkpoint("net", tmp_path / "list"), "an nn.Module")
+    assert_one_clear_line(lambda: load_checkpoint(tmp_path / "list", net), "load_checkpoint(module, path)")
+    torch.save(net, tmp_path / "whole.pt")
+    assert_one_clear_line(lambda: load_checkpoint(net, tmp_path / "whole.pt"), "save module.state_dict()")
+    torch.save({"net": net.state_dict()}, tmp_path / "named.pt")
+    assert_one_clear_line(lambda: load_checkpoint(net, tmp_path / "named.pt"), "keys net")
 
 
 # --- modules and arguments ------------------------------------------------------------------------------------------
@@ -103,6 +110,12 @@ UNFIT = {
     "two dtypes": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 3), nn.Linear(3, 3).double()), "one dtype"),
     "nothing to train": (lambda: nn.Flatten(), "at least one parameter"),
     "all frozen": (lambda: convolutional().requires_grad_(False), "at least one parameter"),
+    "a little of the batch's mean": (lambda: Through(lambda self, h: h + 1e-9 * h.mean(0)), "rest of the batch"),
+    "NaN": (lambda: Through(lambda self, h: h * torch.nan), "finite outputs"),
+    "an in-place change of its parameters": (
+        lambda: Through(lambda self, h: h + self.linear.bias.data.mul_(1.1)),
+        "linear.bias",
+    ),
     "another shape": (lambda: nn.Linear(36, 3).double(), "RuntimeError"),
     "no module": (lambda: 3, "nn.Module"),
     "a function without parameters": (lambda: lambda p, x: x, "dict of tensors"),
@@ -123,7 +136,7 @@ def test_arguments_that_do_not_fit(images):
     refused = [
         (lambda: linearize(net, x, y), "agents"),
         (lambda: linearize(net, x, y[:5], agents=2), "same number of samples"),
-        (lambda: linearize(net, x, torch.zeros(7, dtype=torch.long), agents=2), "one_hot"),
+        (lambda: linearize(net, x, torch.zeros(7, dtype=torch.long), agents=2), "n_classes"),
         (lambda: linearize(net, x.float(), y, agents=2), "one floating dtype"),
         (lambda: linearize(net, x.float(), y.float(), agents=2), "dtype=torch.float32"),
         (lambda: linearize(net, x, y, agents=9), "agents"),
@@ -144,7 +157,19 @@ def test_arguments_that_do_not_fit(images):
         (lambda: linearize(net, "images", y), "a tensor"),
         (lambda: TorchModel(net, 36), "input_shape"),
         (lambda: nf.Study(W, nf.models.MLP([36, 3]), None, data), "model.init"),
-        (lambda: nf.Study(W, net, None, data), "RuntimeError"),  # images must be given their shape
+        (lambda: nf.Study(W, net, None, data), "TorchModel(module, input_shape="),
+        (lambda: nf.Study(W, net, None, [TensorDataset(x, y)] * 2), "interop.torch.dataset"),
+        (lambda: linearize(net, x[:, None], y[:, None]), "D > 1"),  # seven agents of one sample each: agents forgotten
+        (lambda: linearize(net, x.half(), y.half(), agents=2), "float32 or float64"),
+        (lambda: dataset(x.half(), y.half(), agents=2), "float32 or float64"),
+        (lambda: dataset(x, torch.arange(7), agents=2, n_classes=3), "from 0 to 2"),
+        (lambda: dataset(x, y, agents=2, n_classes=3), "one class number a sample"),
+        (lambda: linearize(net, x, y, agents=2, params=[net[5].weight]), "names of parameters"),
+        (lambda: linearize(net, x, y, agents=2, progress=3), "progress"),
+        (lambda: TorchModel(net, (1, 6, 6), progress=True), "progress"),
+        (lambda: dataset([TensorDataset(x, y), Subset(TensorDataset(x, y), [])]), "no sample"),
+        (lambda: dataset(TensorDataset(x, y), agents=2), "wrap it in a list"),
+        (lambda: linearize(nn.Sequential(nn.Flatten(), nn.LazyLinear(3)).double(), x, y, agents=2), "not seen a batch"),
         (lambda: nf.Study(W, object(), None, data), "torch.nn.Module"),
         (lambda: nf.Study(W, TorchModel(net, (1, 6, 6)), None, data).train(steps=2, batch_size=0), "batch_size"),
     ]  # fmt: skip

@@ -53,3 +53,14 @@ def batch(shape, seed=1, dtype=torch.float64):
 def theta_of(net):
     """All parameters, (P,)."""
     return torch.cat([p.detach().double().reshape(-1) for p in net.parameters()]).numpy()
+
+
+def autograd_rows(module, names, x):
+    """∂f_m/∂θ, one backward pass of plain autograd a row: (B M, P)."""
+    own = dict(module.named_parameters())
+    rows = []
+    for out in module(x).reshape(-1):
+        slopes = torch.autograd.grad(out, [own[n] for n in names], retain_graph=True, allow_unused=True)
+        rows.append(torch.cat([torch.zeros(own[n].numel(), dtype=own[n].dtype) if g is None else g.reshape(-1)
+                               for n, g in zip(names, slopes, strict=True)]))  # fmt: skip
+    return torch.stack(rows).numpy()

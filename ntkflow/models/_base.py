@@ -75,7 +75,15 @@ class Model(ABC):
 
     def __call__(self, theta: Array, x: Array) -> Array:
         """f(x; θ), (Q, D, M)."""
-        return self._pullback(*self._checked(theta, x))[0]
+        return self._outputs(*self._checked(theta, x))
+
+    def outputs(self, theta: Array, x: Array) -> Array:
+        """The same where θ may have overflowed."""
+        return self._outputs(*self._checked(theta, x, finite=False))
+
+    def _outputs(self, theta: Array, x: Array) -> Array:
+        """(Q, D, M) for θ (Q, P)."""
+        return self._pullback(theta, x)[0]
 
     def pullback(self, theta: Array, x: Array) -> tuple[Array, Pull]:
         """Outputs (Q, D, M) and the map r (Q, D, M) ↦ J_qᵀ r_q (Q, P), sharing one forward pass.

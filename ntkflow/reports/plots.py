@@ -299,7 +299,7 @@ def _draw_run(ax: Axes, run: Trajectory, values: Any, style: dict[str, Any], col
 
 def drawable(values: Any) -> np.ndarray:
     """The same numbers on the host, NaN for those that no axis can show."""
-    values = to_numpy(values)
+    values = np.asarray(to_numpy(values), dtype=float)
     return np.where(np.abs(values) < BEYOND, values, np.nan)
 
 

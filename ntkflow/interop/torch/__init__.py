@@ -25,7 +25,7 @@ if importlib.util.find_spec("torch") is None:
 
 from ._checkpoint import load_checkpoint
 from ._data import dataset
-from ._linearize import linearize
+from ._linearize import linearize, taking_flat_samples
 from ._model import TorchModel
 
-__all__ = ["TorchModel", "dataset", "linearize", "load_checkpoint"]
+__all__ = ["TorchModel", "dataset", "linearize", "load_checkpoint", "taking_flat_samples"]

@@ -47,19 +47,24 @@ def _of_torch_datasets(parts: Any) -> Lists:
 
 
 def _collated(name: str, part: Any) -> tuple[Tensor, Tensor]:
-    sized = hasattr(part, "__len__") and len(part) >= 1
-    require(sized, name, "a torch Dataset with a length", type(part).__name__, error=DataError)
-    batch = default_collate([part[i] for i in range(len(part))])
+    size = len(part) if hasattr(part, "__len__") else None
+    found = f"{type(part).__name__} of {'unknown length' if size is None else 'no sample'}"
+    require(bool(size), name, "a torch Dataset with some samples", found, error=DataError)
+    try:
+        batch = default_collate([part[i] for i in range(len(part))])
+    except (RuntimeError, TypeError, ValueError) as error:
+        words = " ".join(str(error).split())[:120]
+        refuse(name, "a torch Dataset whose samples can be stacked", words, error=DataError)
     pair = isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(each, Tensor) for each in batch)
     require(pair, name, "a torch Dataset of pairs (input, target)", type(part).__name__, error=DataError)
     return batch[0], batch[1]
 
 
 def _of_dealt(x: Tensor, y: Tensor) -> Lists:
-    fits = x.ndim >= 2 and y.ndim >= 2 and x.shape[:2] == y.shape[:2]
+    fits = x.ndim >= 2 and y.ndim >= 2 and x.shape[:2] == y.shape[:2] and x.shape[1] > 1
     remedy = "pass agents: their number, or the agent of each sample"
     found = f"{tuple(x.shape)} and {tuple(y.shape)}"
-    require(fits, "x and y", "shapes (Q, D, ...) where agents is left out", found, remedy, ShapeError)
+    require(fits, "x and y", "shapes (Q, D, ...), D > 1, where agents is left out", found, remedy, ShapeError)
     return list(x), list(y)
 
 
@@ -74,7 +79,7 @@ def _of_table(x: Tensor, y: Tensor, agents: Any) -> Lists:
 def _parts(agents: Any, n: int) -> list[np.ndarray]:
     """The samples of every agent."""
     if isinstance(agents, list | tuple) and agents and all(np.ndim(part) == 1 for part in agents):
-        parts = [np.asarray(part) for part in agents]
+        parts = [part.cpu().numpy() if isinstance(part, Tensor) else np.asarray(part) for part in agents]
         for q, part in enumerate(parts):
             fits = part.size and part.dtype.kind in "iu" and part.min() >= 0 and part.max() < n
             require(bool(fits), f"agents[{q}]", f"sample numbers from 0 to {n - 1}", part[:8].tolist(), error=DataError)
@@ -84,6 +89,10 @@ def _parts(agents: Any, n: int) -> list[np.ndarray]:
 
 
 def _tensor(name: str, array: Any) -> Tensor:
-    if not isinstance(array, Tensor | np.ndarray) and not hasattr(array, "__dlpack__"):
-        refuse(name, "a tensor, an array, or a list with one of them an agent", type(array).__name__)
-    return tensor_of(array)
+    known = isinstance(array, Tensor | np.ndarray) or hasattr(array, "__dlpack__")
+    remedy = "wrap it in a list, one an agent" if isinstance(array, TorchDataset) else ""
+    require(known, name, "a tensor, an array, or a list with one of them an agent", type(array).__name__, remedy)
+    try:
+        return tensor_of(array)
+    except (TypeError, ValueError, BufferError) as error:
+        return refuse(name, "numbers that PyTorch knows", " ".join(str(error).split())[:120])

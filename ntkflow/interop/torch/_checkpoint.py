@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ...errors import DataError, nearest, refuse, require, require_path
 
+PARALLEL = "module."  # what nn.DataParallel puts before every name
 WRAPPED = ("state_dict", "model_state_dict", "model")  # where training scripts keep it
 
 
@@ -21,7 +22,8 @@ def load_checkpoint(module: nn.Module, path: str | os.PathLike[str]) -> nn.Modul
     module : nn.Module
         Built as the one that was saved; changed only if everything fits.
     path : str or path
-        The file; also one that holds the state under "state_dict", "model_state_dict" or "model".
+        The file; also one that holds the state under "state_dict", "model_state_dict" or "model", or that an
+        ``nn.DataParallel`` wrote.
 
     Returns
     -------
@@ -45,15 +47,19 @@ def load_checkpoint(module: nn.Module, path: str | os.PathLike[str]) -> nn.Modul
     >>> load_checkpoint(torch.nn.Linear(2, 3), path).out_features
     3
     """
-    file = require_path("checkpoint", path)
+    if isinstance(module, str | os.PathLike) or not isinstance(path, str | os.PathLike):
+        found = f"{type(module).__name__} and {type(path).__name__}"
+        refuse("load_checkpoint", "a module and the path of a file", found, "load_checkpoint(module, path)")
     require(isinstance(module, nn.Module), "module", "an nn.Module", type(module).__name__)
+    file = require_path("checkpoint", path)
     require(file.is_file(), "checkpoint", "a file", f"none at {file}", error=DataError)
     home = next((p.device for p in module.parameters()), torch.device("cpu"))
     try:
         stored = torch.load(file, map_location=home, weights_only=True)
     except Exception as error:  # whatever the reader of a foreign file may meet
-        words = " ".join(str(error).split())[:120]
-        refuse("checkpoint", "a state_dict of tensors that torch.save wrote", f"{file}: {words}", error=DataError)
+        found, remedy = f"{file}, which it cannot read without running code from it", "save module.state_dict()"
+        text = f"checkpoint: expected a file of tensors that torch.save wrote, found {found}; {remedy}"
+        raise DataError(text) from error
     state = _state_of(stored)
     own = module.state_dict()
     _require_match(state, own)
@@ -65,18 +71,26 @@ def _state_of(stored: Any) -> dict[str, Tensor]:
     for key in WRAPPED:
         if isinstance(stored, dict) and isinstance(stored.get(key), dict):
             stored = stored[key]
-    if not isinstance(stored, dict) or not all(isinstance(t, Tensor) for t in stored.values()):
-        refuse("checkpoint", "a state_dict of tensors", type(stored).__name__, "save module.state_dict()", DataError)
-    return stored
+    listed = isinstance(stored, dict) and all(isinstance(tensor, Tensor) for tensor in stored.values())
+    found = f"keys {', '.join(map(str, list(stored)[:5]))}" if isinstance(stored, dict) else type(stored).__name__
+    remedy = f"save module.state_dict(), by itself or as one of {', '.join(WRAPPED)}"
+    require(listed, "checkpoint", "a state_dict of tensors", found, remedy, DataError)
+    prefixed = bool(stored) and all(name.startswith(PARALLEL) for name in stored)
+    return {name.removeprefix(PARALLEL): t for name, t in stored.items()} if prefixed else stored
 
 
 def _require_match(state: dict[str, Tensor], own: dict[str, Tensor]) -> None:
     for name in own:
-        require(
-            name in state, "checkpoint", f"the tensor {name!r}", "none of that name", nearest(name, state), DataError
-        )
+        remedy = nearest(name, state)
+        require(name in state, "checkpoint", f"the tensor {name!r}", "none of that name", remedy, DataError)
     for name, tensor in state.items():
-        require(name in own, "checkpoint", "tensors of this module", f"{name!r} too", nearest(name, own), DataError)
-        same = tensor.shape == own[name].shape
-        shapes = f"shape {tuple(own[name].shape)}", f"shape {tuple(tensor.shape)}"
-        require(same, f"checkpoint {name!r}", *shapes, "build the module as it was saved", DataError)
+        remedy = nearest(name, own)
+        require(name in own, "checkpoint", "tensors of this module", f"{name!r} too", remedy, DataError)
+        expected, found = (f"{_kind(t)} of shape {tuple(t.shape)}" for t in (own[name], tensor))
+        require(
+            expected == found, f"checkpoint {name!r}", expected, found, "build the module that was saved", DataError
+        )
+
+
+def _kind(tensor: Tensor) -> str:
+    return "complex" if tensor.is_complex() else "real" if tensor.is_floating_point() else "whole"

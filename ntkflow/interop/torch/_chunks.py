@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-if TYPE_CHECKING:
-    from ._function import Function
+from ._function import Function, undisturbed
 
-COPIES = 3  # of what a sample needs: results, what they are gathered into, and slack
+DOUBLE = 8  # bytes
+PASSES = 3  # what a forward pass makes, its backward pass makes twice
 
 
 @dataclass(frozen=True)
@@ -22,19 +23,28 @@ class Chunks:
     rows: int
 
     @classmethod
-    def of(cls, function: Function, trial: Tensor, budget: float) -> Chunks:
-        """From what autograd keeps of the trial inputs, counted in double precision."""
-        kept = 0
+    def of(cls, function: Function, x: Tensor, n_outputs: int, budget: float) -> Chunks:
+        """From the numbers that a forward pass makes for one sample, in double precision."""
+        two, one = (_made(function, x[:count]) for count in (2, 1))
+        pass_ = DOUBLE * PASSES * max(two - one, x[0].numel() + n_outputs)
+        row = pass_ + 2 * DOUBLE * n_outputs * sum(function.sizes)  # as they come, and stacked
+        return cls(max(1, int(budget / pass_)), max(1, int(budget / row)))
 
-        def weigh(tensor: Tensor) -> Tensor:
-            nonlocal kept
-            kept += 8 * tensor.numel()
-            return tensor
 
-        named = {name: p.clone().requires_grad_() for name, p in function.own.items()}
-        with torch.autograd.graph.saved_tensors_hooks(weigh, lambda tensor: tensor):
-            out = function(named, trial)
-        parameters = 8 * sum(function.sizes)
-        activations = kept / trial.shape[0]  # weights that are kept too are counted twice over: on the safe side
-        one = out.shape[1] * (parameters + activations)
-        return cls(max(1, int(budget / (COPIES * activations))), max(1, int(budget / (COPIES * one))))
+def _made(function: Function, x: Tensor) -> int:
+    """Numbers in all tensors that a forward pass makes."""
+    dtype = x.dtype if x.is_floating_point() else function.kind.dtype
+    named = {name: p.to(dtype) for name, p in function.own.items()}
+    with undisturbed(), torch.no_grad(), _Counting() as counting:
+        function(named, x)
+    return counting.numbers
+
+
+class _Counting(TorchDispatchMode):
+    numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        made = out if isinstance(out, tuple | list) else [out]
+        self.numbers += sum(tensor.numel() for tensor in made if isinstance(tensor, Tensor))
+        return out

@@ -1,49 +1,60 @@
-"""A module as a pure function of the parameters that are trained, and what such a function may not do."""
+"""A module as a pure function of the parameters that are trained."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ...errors import InputError, nearest, refuse, require
-from ._checks import require_deterministic, require_full_precision, require_modes
+from ...errors import InputError, refuse, require
+from ._checks import require_full_precision, require_modes
+from ._names import chosen, slots
 
 Tensors = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """(parameters by name, inputs (B, ...)) ↦ outputs (B, M)."""
+    """(parameters by name, inputs (B, ...)) ↦ outputs (B, M), on a private copy of the module."""
 
     call: Callable[[Tensors, Tensor], Any]
     own: Tensors  # what θ holds, one after the other
     fixed: Tensors  # all that is not trained
+    vmaps: bool = True  # torch.func.vmap knows all operations
+    forward: bool = True  # so does forward-mode differentiation
     _cast: dict[Any, Tensors] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: Any, params: Any) -> Function:
         """A module whose parameters are chosen by name, or a function of (parameters, inputs) with its parameters."""
-        if isinstance(module, nn.Module):
-            require_modes(module)
-            every = dict(module.named_parameters())
-            own = _chosen(every, params)
-            fixed = {name: p.detach() for name, p in every.items() if name not in own}
-            fixed |= {name: buffer.clone() for name, buffer in module.named_buffers()}
+        if not isinstance(module, nn.Module):
+            known = "an nn.Module or a function of (parameters, inputs)"
+            require(callable(module), "module", known, type(module).__name__)
+            return cls(module, _usable(_own_tensors(params)), {})
+        module = module.module if isinstance(module, nn.DataParallel) else module
+        require_modes(module)
+        with undisturbed(), explained("one that can be copied"):
+            private = copy.deepcopy(module)
+        places = slots(private)
+        tensors = {name: tensor.detach() for name, (tensor, _) in places.items()}
+        own = {name: tensors[name] for name in chosen(private, params)}
 
-            def call(named: Tensors, x: Tensor) -> Any:
-                return torch.func.functional_call(module, dict(named), (x,))
+        def call(named: Tensors, x: Tensor) -> Any:
+            every = {place: tensor for name, tensor in named.items() for place in places[name][1]}
+            return torch.func.functional_call(private, every, (x,), tie_weights=False)
 
-            return cls(call, _usable(own), fixed)
-        require(callable(module), "module", "an nn.Module or a function of (parameters, inputs)", type(module).__name__)
-        if not isinstance(params, Mapping) or not all(isinstance(p, Tensor) for p in params.values()):
-            refuse("params", "the function's parameters, a dict of tensors", type(params).__name__)
-        return cls(module, _usable(dict(params)), {})
+        return cls(call, _usable(own), {name: tensor for name, tensor in tensors.items() if name not in own})
+
+    @property
+    def kind(self) -> Tensor:
+        """Any of the parameters, for their dtype and device."""
+        return next(iter(self.own.values()))
 
     @property
     def sizes(self) -> list[int]:
@@ -53,7 +64,7 @@ class Function:
     @property
     def theta(self) -> Tensor:
         """The parameters as they are, (P,)."""
-        return torch.cat([p.detach().reshape(-1) for p in self.own.values()])
+        return torch.cat([p.reshape(-1) for p in self.own.values()])
 
     def named(self, theta: Tensor) -> dict[str, Tensor]:
         """θ (P,) as parameters by name."""
@@ -62,70 +73,72 @@ class Function:
 
     def __call__(self, named: Tensors, x: Tensor) -> Tensor:
         """Outputs (B, M), with all that is not trained in the dtype of what is."""
-        out = self.call({**self._fixed_like(next(iter(named.values()))), **named}, x)
-        if not isinstance(out, Tensor) or not out.is_floating_point():
+        dtype = next(iter(named.values())).dtype
+        out = self.call({**self.fixed_as(dtype), **named}, x)
+        if not isinstance(out, Tensor) or out.dtype != dtype:
             kind = f"dtype {out.dtype}" if isinstance(out, Tensor) else type(out).__name__
-            refuse("module", "one floating-point tensor of outputs", kind, "wrap it so that it returns just that")
+            refuse("module", f"one tensor of outputs in {dtype}", kind, "wrap it so that it returns just that")
         return out.reshape(x.shape[0], -1)
 
-    def _fixed_like(self, other: Tensor) -> Tensors:
-        if other.dtype not in self._cast:
-            self._cast[other.dtype] = {
-                name: tensor.to(other.dtype) if tensor.is_floating_point() else tensor
-                for name, tensor in self.fixed.items()
-            }
-        return self._cast[other.dtype]
-
-    def tried(self, x: Tensor) -> int:
-        """M, found on a few inputs; refused unless outputs are a differentiable function of each input alone."""
-        fixed = self._fixed_like(next(iter(self.own.values())))
-        before = {name: tensor.clone() for name, tensor in fixed.items()}
-        with _explained(f"a forward pass on inputs of shape {tuple(x.shape)}"):
-            slopes = self._slopes(x)
-        if all(slope is None for slope in slopes):
-            remedy = "look for detach, no_grad, argmax or rounding"
-            refuse("module", "outputs that depend on its parameters differentiably", "none that do", remedy)
-        for name, tensor in fixed.items():
-            kept = torch.equal(tensor, before[name])
-            require(kept, "module", "a pass without side effects", f"one that changes {name!r}", "call module.eval()")
-        require_deterministic(lambda inputs: self(self.own, inputs), x)
-        with _explained("operations that torch.func can differentiate"):
-            return len(torch.func.vmap(lambda each: self.rows(self.own, each))(x))
-
-    def _slopes(self, x: Tensor) -> Sequence[Tensor | None]:
-        """The gradient of the sum of all outputs, None for a parameter that they do not depend on."""
-        named = {name: p.clone().requires_grad_() for name, p in self.own.items()}
-        with torch.enable_grad():
-            total = self(named, x).sum()
-        if not total.requires_grad:
-            return [None]
-        return torch.autograd.grad(total, list(named.values()), allow_unused=True)
-
-    def rows(self, named: Tensors, x: Tensor) -> list[dict[str, Tensor]]:
-        """∂f_m/∂parameter for every output m at one input, sharing one forward pass."""
+    def rows(self, named: Tensors, x: Tensor) -> Tensor:
+        """∂f/∂θ at one input, (M, P): a backward pass an output, sharing one forward pass."""
         out, pull = torch.func.vjp(lambda p: self(p, x[None])[0], dict(named))
-        return [pull(unit)[0] for unit in torch.eye(out.shape[0], dtype=out.dtype, device=out.device)]
+        units = torch.eye(out.shape[0], dtype=out.dtype, device=out.device)
+        return torch.stack([flat(pull(unit)[0]) for unit in units])
+
+    def each(self, f: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """f along the first axis of its arguments: at once where vmap can, else one after the other."""
+        if self.vmaps:
+            return torch.func.vmap(f)
+        return lambda *stacks: torch.stack([f(*one) for one in zip(*stacks, strict=True)])
+
+    def fixed_as(self, dtype: torch.dtype) -> Tensors:
+        """What is not trained, its real numbers in this dtype."""
+        if dtype not in self._cast:
+            self._cast[dtype] = {
+                name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in self.fixed.items()
+            }
+        return self._cast[dtype]
 
 
-def _chosen(known: dict[str, Tensor], params: Any) -> dict[str, Tensor]:
-    """By name, by the name of a submodule, or by a pattern such as "block.*.weight"; in the module's own order."""
-    if params is None:
-        return {name: p for name, p in known.items() if p.requires_grad}
-    if params == "last":
-        owners = [name.rpartition(".")[0] for name in known]
-        params = [owners[-1]] if owners else []
-        return {name: p for name, p in known.items() if name.rpartition(".")[0] in params}
-    params = [params] if isinstance(params, str) else params
-    named = isinstance(params, Iterable) and all(isinstance(asked, str) for asked in params)
-    require(named, "params", "None, 'last' or names of parameters", repr(params)[:60])
-    for asked in params:
-        if not any(_meant(asked, name) for name in known):
-            refuse("params", "names of the module's parameters", repr(asked), nearest(str(asked), known))
-    return {name: p for name, p in known.items() if any(_meant(asked, name) for asked in params)}
+def flat(parts: Tensors) -> Tensor:
+    """Tensors by name, one after the other."""
+    return torch.cat([part.reshape(-1) for part in parts.values()])
 
 
-def _meant(asked: str, name: str) -> bool:
-    return name == asked or name.startswith(f"{asked}.") or fnmatchcase(name, asked)
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Whatever the caller has switched on, gradients are on, precision is full, and attention can be differentiated."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with ExitStack() as stack:
+            for context in (torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH)):
+                stack.enter_context(context)
+            for device in ("cpu", "cuda"):
+                stack.enter_context(torch.autocast(device, enabled=False))
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+@contextmanager
+def explained(expected: str) -> Iterator[None]:
+    """Whatever the user's own code raises, in one line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise InputError(f"module: expected {expected}, found {words[:160]}") from error
+
+
+def _own_tensors(params: Any) -> dict[str, Tensor]:
+    if not isinstance(params, Mapping) or not all(isinstance(p, Tensor) for p in params.values()):
+        found = "none" if params is None else f"a {type(params).__name__} of other things"
+        refuse("params", "the function's parameters, a dict of tensors by name", found)
+    return {name: p.detach().clone() for name, p in params.items()}
 
 
 def _usable(own: Tensors) -> Tensors:
@@ -135,16 +148,4 @@ def _usable(own: Tensors) -> Tensors:
     kinds = {(p.dtype, p.device) for p in own.values()}
     found = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
     require(len(kinds) == 1, "params", "one dtype and one device", found, "convert them with module.to(...)")
-    return {name: p.detach() for name, p in own.items()}
-
-
-@contextmanager
-def _explained(expected: str) -> Iterator[None]:
-    """Whatever the user's own code raises, in one line."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise InputError(f"module: expected {expected}, found {words[:160]}") from error
+    return own

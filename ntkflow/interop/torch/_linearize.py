@@ -10,14 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from ..._array import Array
-from ...errors import require
+from ...errors import InputError, require
 from ...linearize import LinearizedModel
 from ...reports.bars import bar
 from ...tangent import tangent
 from ...training import Network
 from ._checks import FULL
 from ._data import dealt
-from ._function import Function
 from ._model import TorchModel
 from ._tensors import array_like, tensor_of
 
@@ -31,6 +30,7 @@ def linearize(
     *,
     theta0: Array | None = None,
     test_inputs: Any = None,
+    n_classes: int | None = None,
     library: str | None = None,
     dtype: torch.dtype | None = None,
     matrix_free: bool = False,
@@ -52,6 +52,8 @@ def linearize(
         Where the agents start; by default where the module stands.
     test_inputs : (m, ...), optional
         Where ``Trajectory.test_outputs`` is wanted.
+    n_classes : int, optional
+        For targets that are class numbers; see `dataset`.
     library : "numpy", "cupy" or "torch"
         Of the result; by default NumPy on the CPU and CuPy on a GPU, which share the tensors' memory.
     dtype : torch.float32 or torch.float64, optional
@@ -87,20 +89,34 @@ def linearize(
     >>> linearize(net, torch.randn(4, 3, 3), torch.randn(4, 3, 2), params="last").jacobian.shape
     (4, 6, 18)
     """
-    function = Function.of(module, params)
     require(dtype in (None, *FULL), "dtype", "torch.float32 or torch.float64", dtype)
-    own = function.theta
-    kept = dealt(x, y, agents, library, dtype)
-    here, computed = tensor_of(kept.data.x), dtype or own.dtype
-    require(here.dtype == computed, "x and y", f"the parameters' dtype {own.dtype}", here.dtype,
-            f"convert them, or say dtype={here.dtype}")  # fmt: skip
-    require(here.device == own.device, "x and y", f"the module's device {own.device}", here.device, "move one of them")
-    with bar("products" if matrix_free else "Jacobian") if progress is True else nullcontext(progress or None) as tell:
-        model = TorchModel(module, kept.input_shape, params, matrix_free=matrix_free, memory=memory,
-                           progress=tell, input_dtype=kept.input_dtype)  # fmt: skip
-        start = model.own_parameters(kept.data.x) if theta0 is None else theta0
+    kept = dealt(x, y, agents, library, dtype, n_classes)
+    known = isinstance(progress, bool) or callable(progress)
+    require(known, "progress", "True, False or a function", type(progress).__name__)
+    tell = progress if callable(progress) else None
+    with bar("products" if matrix_free else "Jacobian") if progress is True else nullcontext(tell) as told:
+        model = TorchModel(module, kept.input_shape, params, matrix_free=matrix_free, memory=memory, progress=told,
+                           input_dtype=kept.input_dtype, trial=_few(kept.data.x))  # fmt: skip
+        own, here = model.function.kind.dtype, tensor_of(kept.data.x).dtype
+        remedy = f"convert them, or compute in {here}: dtype={here}"
+        require(own == (dtype or here) or dtype is not None, "x and y", f"the parameters' dtype {own}", here, remedy)
+        start = model.own_parameters(kept.data.x) if theta0 is None else array_like(tensor_of(theta0), kept.data.x)
         points = None if test_inputs is None else _flat(test_inputs, kept.input_shape, kept.data.x)
         return tangent(Network.of(model, kept.data, start), test_inputs=points)
+
+
+def taking_flat_samples(module: nn.Module, x: Array) -> TorchModel:
+    """The model of a module that takes samples as data (Q, D, N) hold them."""
+    try:
+        return TorchModel(module, (x.shape[2],), trial=_few(x))
+    except InputError as error:
+        remedy = "say how it takes a sample: TorchModel(module, input_shape=(1, 28, 28))"
+        raise InputError(f"{error}; {remedy}" if "forward pass" in str(error) else str(error)) from error
+
+
+def _few(x: Array) -> Tensor:
+    """The first samples of the first agent."""
+    return tensor_of(x)[0, :3]
 
 
 def _flat(points: Any, shape: tuple[int, ...], other: Array) -> Array:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from ._function import Function
+from ._function import Function, flat, undisturbed
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,22 +21,35 @@ class Products:
     chunk: int
 
     def push(self, v: Tensor) -> Tensor:
-        """J v (Q, n): one pass in forward mode."""
-        along, parts = self.function.named(v), []
-        for x, _ in self._chunks():
-            parts.append(torch.func.jvp(lambda p, x=x: self.function(p, x), (self.named,), (along,))[1])
+        """J v (Q, n): one pass in forward mode where PyTorch has it, else two backward passes."""
+        along, product = self.function.named(v), forward if self.function.forward else twice_backward
+        with undisturbed():
+            parts = [product(self.function, self.named, x, along) for x, _ in self._chunks()]
         return torch.cat(parts).reshape(self.inputs.shape[0], -1)
 
     def pull(self, u: Tensor) -> Tensor:
         """Jᵀ u (P,), summed over all agents: a forward and a backward pass."""
         rows = u.reshape(self.inputs.shape[0] * self.inputs.shape[1], -1)
         total = torch.zeros(sum(self.function.sizes), dtype=u.dtype, device=u.device)
-        for x, here in self._chunks():
-            _, back = torch.func.vjp(lambda p, x=x: self.function(p, x), self.named)
-            total += torch.cat([part.reshape(-1) for part in back(rows[here])[0].values()])
+        with undisturbed():
+            for x, here in self._chunks():
+                _, back = torch.func.vjp(lambda p, x=x: self.function(p, x), self.named)
+                total += flat(back(rows[here])[0])
         return total
 
     def _chunks(self) -> Iterator[tuple[Tensor, slice]]:
-        flat = self.inputs.flatten(0, 1)
-        for a in range(0, flat.shape[0], self.chunk):
-            yield flat[a : a + self.chunk], slice(a, a + self.chunk)
+        every = self.inputs.flatten(0, 1)
+        for a in range(0, every.shape[0], self.chunk):
+            yield every[a : a + self.chunk], slice(a, a + self.chunk)
+
+
+def forward(function: Function, named: dict[str, Tensor], x: Tensor, along: Mapping[str, Tensor]) -> Tensor:
+    """J v (B, M) in forward mode."""
+    return torch.func.jvp(lambda p: function(p, x), (named,), (dict(along),))[1]
+
+
+def twice_backward(function: Function, named: dict[str, Tensor], x: Tensor, along: Mapping[str, Tensor]) -> Tensor:
+    """J v (B, M) as the derivative of u ↦ Jᵀ u, applied to v."""
+    out, back = torch.func.vjp(lambda p: function(p, x), named)
+    _, again = torch.func.vjp(lambda u: back(u)[0], torch.zeros_like(out))
+    return again(dict(along))[0]

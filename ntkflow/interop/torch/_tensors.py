@@ -13,11 +13,12 @@ HOMES = {"numpy": "cpu", "cupy": "cuda", "torch": None}  # the kind of device th
 
 def tensor_of(array: Array) -> torch.Tensor:
     """The array as a tensor; NumPy's are copied where they are read-only or run backwards."""
-    if isinstance(array, torch.Tensor):
-        return array.detach()
-    if isinstance(array, np.ndarray):
-        return torch.from_numpy(np.require(array, requirements=["C", "W"]))
-    return torch.from_dlpack(array)
+    with torch.inference_mode(False):  # whose tensors know no gradients
+        if isinstance(array, torch.Tensor):
+            return array.clone() if array.is_inference() else array.detach()
+        if isinstance(array, np.ndarray):
+            return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+        return torch.from_dlpack(array)
 
 
 def array_like(tensor: torch.Tensor, other: Array) -> Array:
