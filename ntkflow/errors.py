@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ._array import all_finite, is_real_floating, namespace_or_none
+from ._array import all_finite, device, is_real_floating, namespace_or_none
 
 MEMORY = 8.0  # GiB that one array may take
 
@@ -165,6 +165,14 @@ def require_array(name: str, array: Any, ndim: int | None = None, remedy: str = 
     )
     require(all_finite(array), name, "finite numbers", "NaN or infinity", "remove or replace those entries")
     return array
+
+
+def require_one_device(**arrays: Any) -> None:
+    """All where the first one lives: what computes with them moves none of them."""
+    places = {name: device(array) for name, array in arrays.items() if array is not None}
+    alike = all(place == next(iter(places.values())) for place in places.values())
+    found = ", ".join(f"{name} on {place}" for name, place in places.items())
+    require(alike, "arrays", "one device", found, "move them to one device first")
 
 
 def require_shape(name: str, array: Any, shape: tuple[int, ...], remedy: str = "") -> Any:

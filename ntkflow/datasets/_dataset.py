@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import array_api_compat as compat
 import numpy as np
 
-from .._array import Array, device, namespace, namespace_or_none
-from ..errors import ShapeError, refuse, require, require_array, require_count
+from .._array import Array, device, namespace, namespace_or_none, to_numpy
+from ..errors import ShapeError, refuse, require, require_array, require_count, require_one_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +86,7 @@ def common_namespace(x: Array, y: Array) -> Any:
     xp = namespace_or_none(x, y)
     found = f"{type(x).__name__} and {type(y).__name__}"
     require(xp is not None, "x and y", "arrays of one library", found, "convert with numpy.asarray first", ShapeError)
+    require_one_device(x=x, y=y)
     return xp
 
 
@@ -104,8 +104,6 @@ def agent_sizes(n_agents: Any, n_samples: Any) -> list[int]:
 def host(name: str, values: Any) -> np.ndarray:
     """A NumPy array of what is small: labels, sizes, agents."""
     try:
-        return np.asarray(values)
+        return np.asarray(values) if namespace_or_none(values) is None else to_numpy(values)
     except ValueError:
         refuse(name, "numbers in one regular array", type(values).__name__, "", ShapeError)
-    except TypeError:  # arrays on a GPU want to be asked
-        return np.asarray(compat.to_device(values, "cpu"))

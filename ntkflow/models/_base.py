@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._array import Array, like, namespace, namespace_or_none
-from ..errors import ShapeError, refuse, require, require_array, require_count, require_memory
+from ..errors import ShapeError, refuse, require, require_array, require_count, require_memory, require_one_device
 
 Pull = Callable[[Array], Array]
 
@@ -93,7 +93,7 @@ class Model(ABC):
         Raises
         ------
         ShapeError, InputError
-            Shapes that do not fit, NaN, two array libraries, a result beyond 8 GiB.
+            Shapes that do not fit, NaN, two array libraries or devices, a result beyond 8 GiB.
         """
         theta, x = self._checked(theta, x)
         entries = float(x.shape[0]) * x.shape[1] * self.n_outputs * self.n_parameters
@@ -114,6 +114,7 @@ class Model(ABC):
             "two",
             "convert one of them",
         )
+        require_one_device(theta=theta, x=x)
         xp, Q, P = namespace(theta, x), x.shape[0], self.n_parameters
         require(x.shape[2] == self.n_inputs, "x", f"{self.n_inputs} inputs", x.shape[2], error=ShapeError)
         if tuple(theta.shape) == (P,):
