@@ -184,9 +184,8 @@ def test_training_is_the_agents_own_loop(lib, rule, kind):
     """Eqs. (4)-(6), T10 and T11 with the gradient of the real loss, every start, size, output and normalization."""
     for i, (n_outputs, apart, unequal) in few(lib, enumerate(VARIANTS), 4, len(kind)):
         case = setting(kind, n_outputs, apart, unequal, seed=i, lib=lib)
-        for normalization in (
-            few(lib, NORMALIZATIONS, 4) if kind in ("affine", "sigmoid") else NORMALIZATIONS[i % 5 : i % 5 + 1]
-        ):
+        every = kind in ("affine", "sigmoid")
+        for normalization in few(lib, NORMALIZATIONS if every else NORMALIZATIONS[i % 5 : i % 5 + 1], 4):
             observed = study(case, rule, normalization).train(STEPS)
             states = oracles.run(rule, W, case.starts(), case.gradient(normalization), 0.05, STEPS)
             found = errors(case, observed, states)
