@@ -44,10 +44,10 @@ def device(array: Array) -> Any:
 def like(values: Any, other: Array) -> Array:
     """``values`` (numbers, lists, a small array of any library) in the library, dtype and device of ``other``.
 
-    An array of a third library goes through the host: a mixing matrix may come from anywhere.
+    An array of another library goes through the host: a mixing matrix may come from anywhere.
     """
     if namespace_or_none(values) is not None and namespace_or_none(values, other) is None:
-        values = to_numpy(values)
+        values = np.array(to_numpy(values))  # a copy: PyTorch takes no views that are reversed or read-only
     return namespace(other).asarray(values, dtype=other.dtype, device=device(other))
 
 

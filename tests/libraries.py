@@ -39,13 +39,42 @@ class OnDevice:
         return self.library.asarray(values, **{"device": self.device, **options})
 
 
+class InDoubles:
+    """PyTorch, whose new arrays are double unless a test says otherwise: the code under test sees single by default."""
+
+    def __init__(self, library):
+        self.library = library
+
+    def __getattr__(self, name):
+        found = getattr(self.library, name)
+        return partial(found, dtype=self.library.float64) if name in CREATION - {"arange", "asarray", "full"} else found
+
+    def asarray(self, values, **options):
+        """Lists as NumPy reads them; what PyTorch can not share is copied."""
+        mine = compat.is_torch_array(values)
+        return self.library.asarray(values if mine else np.array(values), **options)
+
+    def full(self, shape, value, **options):
+        """Of what NumPy makes of the value."""
+        return self.library.full(shape, value, **{"dtype": self.asarray(value).dtype, **options})
+
+
 STRICT = OnDevice(array_api_strict, array_api_strict.Device("device1"))
+
+
+@cache
+def _torch():
+    import array_api_compat.torch
+
+    return InDoubles(array_api_compat.torch)
 
 
 def libraries():
     """As parameters of the ``xp`` fixture."""
     yield pytest.param(np, id="numpy")
     yield pytest.param(STRICT, id="array_api_strict")
+    if importlib.util.find_spec("torch") is not None:
+        yield pytest.param(_torch(), id="torch", marks=pytest.mark.torch)
     if importlib.util.find_spec("cupy") is not None:
         import cupy
 
@@ -79,7 +108,7 @@ def sampled(name, values, step):
 
 def assert_at_home(result, xp):
     """Every array that a result holds or offers, and those of its parts, is of this library and on its device."""
-    found = dict(_arrays(result, type(result).__name__, set()))
+    found = dict(_arrays(result, type(result).__name__, {}))
     assert found
     for name, array in found.items():
         assert is_at_home(array, xp), f"{name}: {type(array)}"
@@ -95,7 +124,7 @@ def _arrays(thing, name, seen):
     """The arrays of an object by name: what its fields hold and its properties give."""
     if id(thing) in seen or name.count(".") > DEEPEST:
         return
-    seen.add(id(thing))
+    seen[id(thing)] = thing
     if compat.is_array_api_obj(thing):
         yield name, thing
     elif isinstance(thing, tuple | list):
