@@ -76,9 +76,9 @@ def libraries():
     if importlib.util.find_spec("torch") is not None:
         yield pytest.param(_torch(), id="torch", marks=pytest.mark.torch)
     if importlib.util.find_spec("cupy") is not None:
-        import cupy
+        import array_api_compat.cupy
 
-        yield pytest.param(cupy, id="cupy", marks=pytest.mark.gpu)
+        yield pytest.param(array_api_compat.cupy, id="cupy", marks=pytest.mark.gpu)
 
 
 def to_numpy(array):
