@@ -13,7 +13,7 @@ W = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
 
 @pytest.mark.parametrize("method", ["auto", "krylov", "stepping"])
 @pytest.mark.parametrize("time", [5.0, 20.0, 50.0, 200.0])
-@sampled("reach", [3.0, 5.0, 6.0, 8.0, 12.0, 44.0], 5)
+@sampled("reach", [12.0, 3.0, 5.0, 6.0, 8.0, 44.0], 6)
 def test_a_stable_flow_of_an_exploding_iteration(lib, method, time, reach):
     """Its iterates grow like r^k and outweigh the Poisson probabilities beyond any cut that looks at these alone."""
     model = lib.LinearizedModel.from_jacobian(np.random.default_rng(1).normal(size=(4, 20, 300)), np.ones((4, 20)))

@@ -320,7 +320,7 @@ def test_a_trajectory_can_be_taken_up_where_it_was_left(lib, rule, flow):
 @sampled("normalization", NORMALIZATIONS, 5)
 @every_rule
 def test_one_agent(lib, rule, normalization, flow):
-    for n_outputs, n_parameters, apart in ((1, 2, False), (2, 9, True)):
+    for n_outputs, n_parameters, apart in few(lib, [(1, 2, False), (2, 9, True)], 2, len(rule)):
         options = {"n_outputs": n_outputs, "n_parameters": n_parameters, "apart": apart, "n_samples": 3, "lib": lib}
         case = small(rule, np.ones((1, 1)), normalization, **options)
         assert_agrees(case, flow)
@@ -337,7 +337,7 @@ def assert_agrees(case, flow, tolerance=TOL):
 
 
 @both_modes
-@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+@sampled("apart", [True, False], 2)
 @every_rule
 def test_without_a_network_only_mixing_is_left(lib, rule, apart, flow):
     """J = 0: nothing is learned; agents that start apart agree, whatever their residuals."""
@@ -354,7 +354,7 @@ def test_without_a_network_only_mixing_is_left(lib, rule, apart, flow):
 
 
 @both_modes
-@sampled("n_parameters", [4, 6, 9], 2)
+@sampled("n_parameters", [9, 6, 4], 3)
 @every_rule
 def test_fewer_as_many_and_more_parameters_than_rows(lib, rule, n_parameters, flow):
     """Q n = 6 rows; above them A is singular, and DIGing's eigenvalue 1 has Jordan blocks."""
@@ -403,7 +403,7 @@ def one_way(n_agents, seed, *, signed=False):
 
 
 @both_modes
-@sampled("kind", ["one-way", "signed", "symmetric-signed", "bipartite"], 2)
+@sampled("kind", ["one-way", "signed", "symmetric-signed", "bipartite"], 4)
 @every_rule
 def test_mixing_matrices_that_are_not_symmetric_or_not_positive(lib, rule, kind, flow):
     W = {

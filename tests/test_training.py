@@ -182,7 +182,7 @@ KINDS = ["affine", "sigmoid", "tanh", "relu", "erf", "gelu", "sigmoid last"]
 @every_rule
 def test_training_is_the_agents_own_loop(lib, rule, kind):
     """Eqs. (4)-(6), T10 and T11 with the gradient of the real loss, every start, size, output and normalization."""
-    for i, (n_outputs, apart, unequal) in few(lib, enumerate(VARIANTS), 4, len(kind)):
+    for i, (n_outputs, apart, unequal) in few(lib, enumerate(VARIANTS), 8, len(kind)):
         case = setting(kind, n_outputs, apart, unequal, seed=i, lib=lib)
         every = kind in ("affine", "sigmoid")
         for normalization in few(lib, NORMALIZATIONS if every else NORMALIZATIONS[i % 5 : i % 5 + 1], 4):
@@ -199,7 +199,7 @@ def test_training_is_the_agents_own_loop(lib, rule, kind):
 @every_rule
 def test_a_model_that_is_linear_is_predicted_exactly(lib, rule, kind):
     """No Taylor remainder: the closed form of the iteration is the training run."""
-    for i, (n_outputs, apart, unequal) in few(lib, enumerate(VARIANTS), 4, len(kind)):
+    for i, (n_outputs, apart, unequal) in few(lib, enumerate(VARIANTS), 8, len(kind) + len(rule)):
         case = setting(kind, n_outputs, apart, unequal, seed=10 + i, lib=lib)
         for normalization in few(lib, NORMALIZATIONS, 4):
             experiment = study(case, rule, normalization)
