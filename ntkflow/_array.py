@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import array_api_compat as compat
@@ -30,10 +31,17 @@ def namespace(*arrays: Array) -> Any:
 
 def namespace_or_none(*arrays: Array) -> Any:
     """The namespace, or None when something here is not an array of one library."""
+    if not all(compat.is_array_api_obj(array) for array in arrays):  # the search would pass over None and numbers
+        return None
     try:
         return compat.array_namespace(*arrays)
     except TypeError:
         return None
+
+
+def library(name: str) -> Any:
+    """The namespace of the library of this name, "numpy", "cupy" or "torch"; ImportError where it is not installed."""
+    return import_module(f"array_api_compat.{name}")
 
 
 def device(array: Array) -> Any:
@@ -42,13 +50,19 @@ def device(array: Array) -> Any:
 
 
 def like(values: Any, other: Array) -> Array:
-    """``values`` (numbers, lists, a small array of any library) in the library, dtype and device of ``other``.
-
-    An array of another library goes through the host: a mixing matrix may come from anywhere.
-    """
-    if namespace_or_none(values) is not None and namespace_or_none(values, other) is None:
-        values = np.array(to_numpy(values))  # a copy: PyTorch takes no views that are reversed or read-only
+    """``values`` (numbers, lists, NumPy arrays) in the library, dtype and device of ``other``."""
+    if isinstance(values, np.ndarray) and not isinstance(other, np.ndarray):
+        values = np.array(values)  # PyTorch takes no views that are reversed or read-only
     return namespace(other).asarray(values, dtype=other.dtype, device=device(other))
+
+
+def taken(array: Array, other: Array) -> Array:
+    """What is small and given once, a mixing matrix say, in the library, dtype and device of ``other``.
+
+    By way of the host where it has to leave its library or its device: nothing else in ntkflow moves.
+    """
+    stays = namespace_or_none(array, other) is not None and device(array) == device(other)
+    return like(array if stays else to_numpy(array), other)
 
 
 def zeros(shape: tuple[int, ...], other: Array) -> Array:
@@ -120,6 +134,11 @@ def to_numpy(array: Array) -> npt.NDArray[Any]:
         return np.asarray(compat.to_device(array, "cpu"))
     except (ValueError, TypeError, RuntimeError):  # a library that does not call its host "cpu"
         return np.from_dlpack(array)
+
+
+def floats(values: Array) -> list[float]:
+    """A vector of one number a time, say, as Python floats: by one copy, as reading each would wait for the device."""
+    return [float(value) for value in to_numpy(values)]
 
 
 def overflow_allowed() -> Any:

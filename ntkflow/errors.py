@@ -6,7 +6,7 @@ import difflib
 import math
 import numbers
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,6 +41,10 @@ class RuleError(InputError):
 
 class DataError(InputError):
     """Data that cannot be read or dealt to the agents."""
+
+
+class MissingError(NtkflowError, ImportError):
+    """An optional package that is not installed; the message says how to get it."""
 
 
 class ReadOnly:
@@ -149,6 +153,30 @@ def require_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     return value
 
 
+def require_together(arrays: Mapping[str, Any], error: type[InputError] = InputError) -> Any:
+    """The namespace of arrays by name, all of one library and on one device: nothing is moved unasked."""
+    names, xp = " and ".join(arrays), namespace_or_none(*arrays.values())
+    if xp is None:
+        found = ", ".join(f"{name} {_kind(array)}" for name, array in arrays.items())
+        refuse(names, "arrays of one library", found, "convert them to one library first", error)
+    require_device(names, arrays, error)
+    return xp
+
+
+def require_device(name: str, arrays: Mapping[str, Any], error: type[InputError] = InputError) -> None:
+    """Arrays of one library that are on one device."""
+    places = {label: device(array) for label, array in arrays.items()}
+    first, *others = places.values()
+    if any(place != first for place in others):
+        found = ", ".join(f"{label} on {place}" for label, place in places.items())
+        refuse(name, "arrays on one device", found, "move them to one device first", error)
+
+
+def _kind(array: Any) -> str:
+    """``"numpy ndarray"``, ``"list"``."""
+    return f"{type(array).__module__.split('.')[0]} {type(array).__name__}".removeprefix("builtins ")
+
+
 def require_array(name: str, array: Any, ndim: int | None = None, remedy: str = "") -> Any:
     """A real floating array without NaN or infinity, of ``ndim`` dimensions when given."""
     xp = namespace_or_none(array)
@@ -165,14 +193,6 @@ def require_array(name: str, array: Any, ndim: int | None = None, remedy: str = 
     )
     require(all_finite(array), name, "finite numbers", "NaN or infinity", "remove or replace those entries")
     return array
-
-
-def require_one_device(**arrays: Any) -> None:
-    """All where the first one lives: what computes with them moves none of them."""
-    places = {name: device(array) for name, array in arrays.items() if array is not None}
-    alike = all(place == next(iter(places.values())) for place in places.values())
-    found = ", ".join(f"{name} on {place}" for name, place in places.items())
-    require(alike, "arrays", "one device", found, "move them to one device first")
 
 
 def require_shape(name: str, array: Any, shape: tuple[int, ...], remedy: str = "") -> Any:

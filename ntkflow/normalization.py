@@ -15,7 +15,7 @@ from __future__ import annotations
 import numbers
 from typing import Any
 
-from ._array import Array, all_finite, like, namespace, namespace_or_none
+from ._array import Array, all_finite, like, namespace, namespace_or_none, taken
 from .errors import UnknownNameError, nearest, refuse, require
 
 NAMES = ("per_agent", "global", "sum", "torch_mse")
@@ -43,10 +43,10 @@ def gradient_scale(normalization: Any, n_samples: Array, n_outputs: int) -> Arra
 
 
 def _given(factors: Any, n_samples: Array) -> Array:
-    """Factors as an array of the same library, from a list of numbers or any real array."""
+    """Factors in the library and on the device of the model, from a list of numbers or any real array."""
     expected = f"one of {', '.join(NAMES)} or a (Q,) array"
     xp = namespace_or_none(factors)
     listed = isinstance(factors, list | tuple) and all(isinstance(f, numbers.Real) for f in factors)
     if not listed and (xp is None or not xp.isdtype(factors.dtype, ("real floating", "integral"))):
         refuse("normalization", expected, " ".join(repr(factors).split())[:60])
-    return like(factors, n_samples)
+    return like(factors, n_samples) if listed else taken(factors, n_samples)

@@ -23,7 +23,6 @@ from .errors import (
     require,
     require_array,
     require_count,
-    require_one_device,
 )
 from .gap import Gap
 from .linearize import LinearizedModel
@@ -371,7 +370,6 @@ def _require_fit(model: Model, theta0: Array, data: Dataset) -> None:
     alike = namespace_or_none(theta0, data.x) is not None and theta0.dtype == data.x.dtype
     found = f"{theta0.dtype} of {type(theta0).__module__} beside {data.x.dtype} of {type(data.x).__module__}"
     require(alike, "theta0", "the library and dtype of the data", found, "draw it with model.init(other=data.x)")
-    require_one_device(theta0=theta0, data=data.x)
     N, M = data.x.shape[2], data.y.shape[2]
     match = (model.n_inputs, model.n_outputs) == (N, M)
     require(match, "data", f"{model.n_inputs} inputs and {model.n_outputs} outputs, as the model has", f"{N} and {M}",

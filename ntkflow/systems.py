@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import bounds
-from ._array import Array, eps, eye, finite_slices, like, namespace, overflow_allowed, zeros
+from ._array import Array, eps, eye, finite_slices, like, namespace, overflow_allowed, taken, zeros
 from ._times import times_given
 from .algorithms import Rule, get
 from .errors import MixingError, ReadOnly, refuse, require, require_memory, require_number
@@ -392,7 +392,7 @@ def _mixing(rule: Rule, W: Array | None, n_samples: Array) -> Array:
     require_mixing(W)
     fits = tuple(W.shape) == (Q, Q)
     require(fits, "W", f"shape ({Q}, {Q}), one row an agent", f"shape {tuple(W.shape)}", error=MixingError)
-    mixing = like(W, n_samples)
+    mixing = taken(W, n_samples)
     if eps(W) > eps(mixing):  # rows that sum to 1 in fewer digits: the diagonal takes up the difference
         mixing = mixing + eye(Q, mixing) * (1.0 - namespace(mixing).sum(mixing, axis=1))[:, None]
     return mixing

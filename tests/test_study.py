@@ -1,10 +1,9 @@
 """A study checks its arguments before it computes anything, and says which one is wrong."""
 
-import array_api_strict
 import numpy as np
 import pytest
-from conftest import assert_one_clear_line, to_numpy
-from libraries import STRICT, assert_at_home
+from conftest import to_numpy
+from libraries import assert_at_home
 
 import ntkflow as nf
 from ntkflow.errors import NtkflowError
@@ -97,23 +96,6 @@ def test_what_a_study_finds_stays_on_the_device_of_its_data(xp):
         assert_at_home(result, xp)
     for result in (study.spectrum(), study.limit()):  # reports, on the host
         assert_at_home(result, np)
-
-
-def test_arrays_on_two_devices_are_refused():
-    """Nothing is moved to where the rest is, neither to the host nor from it."""
-    host = [array_api_strict.asarray(a) for a in (data.x, data.y, theta0)]
-    x, y, start = (STRICT.asarray(a) for a in (data.x, data.y, theta0))
-    moons = nf.datasets.from_arrays(x, y)
-    J, e = model.jacobian(start, x), STRICT.zeros((4, 5))
-    for call in (
-        lambda: nf.datasets.from_arrays(x, host[1]),
-        lambda: nf.Study(mixing, model, host[2], moons),
-        lambda: model.jacobian(host[2], x),
-        lambda: nf.LinearizedModel.from_jacobian(J, array_api_strict.zeros((4, 5))),
-        lambda: nf.LinearizedModel.from_blocks(lambda: [J], array_api_strict.zeros((4, 5))),
-        lambda: nf.LinearizedModel.from_products(lambda v: e, lambda u: host[2], e),
-    ):
-        assert_one_clear_line(call, "expected one device, found ")
 
 
 def test_a_parameter_is_changed_by_either_name():

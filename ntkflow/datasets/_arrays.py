@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .._array import Array, device, namespace
-from ..errors import DataError, ShapeError, refuse, require, require_array
+from ..errors import DataError, ShapeError, refuse, require, require_array, require_together
 from . import _deal  # by its module: the functions here have a parameter called deal
-from ._dataset import Dataset, agent_sizes, common_namespace, host, mask_of
+from ._dataset import Dataset, agent_sizes, host, mask_of
 
 
 def from_arrays(
@@ -86,11 +86,12 @@ def from_arrays(
         )
     else:
         require(n_samples is None, "n_samples", "None when agents is an array", repr(n_samples))
-        parts = _parts_of(host("agents", agents), x.shape[0])
+        parts = parts_of(host("agents", agents), x.shape[0])
     return built(name, x, y, parts)
 
 
-def _parts_of(agents: np.ndarray, n_rows: int) -> list[np.ndarray]:
+def parts_of(agents: np.ndarray, n_rows: int) -> list[np.ndarray]:
+    """The samples of every agent, from the agent of every sample (S,)."""
     require(agents.shape == (n_rows,), "agents", f"shape ({n_rows},)", f"shape {agents.shape}", "", ShapeError)
     require(agents.dtype.kind in "iu", "agents", "whole numbers", f"dtype {agents.dtype}")
     present = np.unique(agents)
@@ -139,7 +140,7 @@ def _cleared(array: Array, sizes: np.ndarray) -> Array:
 
 
 def _as_floating(x: Array, y: Array) -> tuple[Array, Array]:
-    xp = common_namespace(x, y)
+    xp = require_together({"x": x, "y": y}, ShapeError)
     for name, array in (("x", x), ("y", y)):
         real = hasattr(array, "dtype") and xp.isdtype(array.dtype, ("bool", "integral", "real floating"))
         require(real, name, "real numbers", f"{getattr(array, 'dtype', type(array).__name__)}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._array import Array, device, namespace, namespace_or_none, to_numpy
-from ..errors import ShapeError, refuse, require, require_array, require_count, require_one_device
+from ..errors import ShapeError, refuse, require, require_array, require_count, require_together
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,7 @@ class Dataset:
     ----------
     x : (Q, D, N) real floating array
         Inputs; D is the size of the largest agent.
-    y : (Q, D, M) array of the same library
+    y : (Q, D, M) array of the same library, on the same device
         Targets.
     n_samples : (Q,) whole numbers
         True sizes, kept as a NumPy integer array.
@@ -29,8 +29,8 @@ class Dataset:
     Raises
     ------
     ShapeError, InputError
-        When shapes or libraries do not agree, entries are not finite, D is not the largest size, or the padding is
-        not zero (``from_arrays`` clears it).
+        When shapes, libraries or devices do not agree, entries are not finite, D is not the largest size, or the
+        padding is not zero (``from_arrays`` clears it).
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Dataset:
     name: str = "data"
 
     def __post_init__(self) -> None:
-        xp = common_namespace(self.x, self.y)
+        xp = require_together({"x": self.x, "y": self.y}, ShapeError)
         require_array("x", self.x, 3, "x is (Q, D, N)")
         require_array("y", self.y, 3, "y is (Q, D, M)")
         shapes = f"x {tuple(self.x.shape)}, y {tuple(self.y.shape)}"
@@ -82,14 +82,6 @@ def mask_of(sizes: np.ndarray, array: Array) -> Array:
     return place[None, :] < xp.asarray(sizes, device=device(array))[:, None]
 
 
-def common_namespace(x: Array, y: Array) -> Any:
-    xp = namespace_or_none(x, y)
-    found = f"{type(x).__name__} and {type(y).__name__}"
-    require(xp is not None, "x and y", "arrays of one library", found, "convert with numpy.asarray first", ShapeError)
-    require_one_device(x=x, y=y)
-    return xp
-
-
 def agent_sizes(n_agents: Any, n_samples: Any) -> list[int]:
     """The number of samples of each agent, from one number or one for each."""
     n_agents = require_count("n_agents", n_agents)
@@ -103,7 +95,9 @@ def agent_sizes(n_agents: Any, n_samples: Any) -> list[int]:
 
 def host(name: str, values: Any) -> np.ndarray:
     """A NumPy array of what is small: labels, sizes, agents."""
+    if namespace_or_none(values) is not None:  # arrays on a GPU want to be asked
+        return to_numpy(values)
     try:
-        return np.asarray(values) if namespace_or_none(values) is None else to_numpy(values)
+        return np.asarray(values)
     except ValueError:
         refuse(name, "numbers in one regular array", type(values).__name__, "", ShapeError)

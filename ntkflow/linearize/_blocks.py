@@ -18,7 +18,7 @@ from .._array import (
     overflow_allowed,
     zeros,
 )
-from ..errors import ShapeError, refuse, require, require_count, require_one_device
+from ..errors import ShapeError, refuse, require, require_count, require_device
 
 BUDGET = 2**28  # bytes of a block whose width is ours to choose
 PIECE = 4096  # columns of one product: sums stay short, and float32 is widened a piece at a time
@@ -66,7 +66,7 @@ class Blocks:
         if library is None:
             kinds = f"{type(block).__module__.split('.')[0]} {type(block).__name__}"
             refuse("blocks", "arrays of the residual's library", kinds, "convert every block to it")
-        require_one_device(residual=self.residual, block=block)
+        require_device("blocks", {"a block": block, "the residual": self.residual})
         shape = tuple(block.shape)
         fits = len(shape) == 3 and shape[:2] == (Q, n) and shape[2] >= 1
         require(fits, "blocks", f"every block of shape ({Q}, {n}, width)", f"shape {shape}", error=ShapeError)

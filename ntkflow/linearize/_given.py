@@ -1,23 +1,20 @@
-"""What a linearised model is made from, checked: one library, true sizes, test points."""
+"""What a linearised model is made from, checked: one library and device, true sizes, test points."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .._array import Array, like, namespace, namespace_or_none
-from ..errors import ShapeError, refuse, require, require_array, require_one_device, require_shape
+from .._array import Array, like, namespace
+from ..errors import ShapeError, refuse, require, require_array, require_shape, require_together
 
 
 def one_namespace(**arrays: Array | None) -> Any:
-    """The common namespace; every array must be real, finite and of the same library, dtype and device."""
+    """The common namespace; every array must be real, finite, of the same library and dtype, on the same device."""
     given = {name: require_array(name, array) for name, array in arrays.items() if array is not None}
-    if namespace_or_none(*given.values()) is None:
-        kinds = ", ".join(f"{name} {type(array).__module__.split('.')[0]}" for name, array in given.items())
-        refuse("arrays", "one array library", kinds, "convert them to one library first")
+    xp = require_together(given)
     dtypes = {str(array.dtype) for array in given.values()}
     require(len(dtypes) == 1, "arrays", "one dtype", ", ".join(sorted(dtypes)), "convert with astype")
-    require_one_device(**given)
-    return namespace(*given.values())
+    return xp
 
 
 def true_sizes(n_samples: Any, Q: int, n: int, M: int, other: Array) -> tuple[Array, Array]:

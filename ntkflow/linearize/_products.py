@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._array import Array, eps, finite_slices, like, namespace, namespace_or_none, norm, zeros
-from ..errors import ShapeError, refuse, require, require_memory, require_one_device
+from ..errors import ShapeError, refuse, require, require_device, require_memory
 
 TUPLE = "take its first entry, as for the tuple that torch and JAX return"
 
@@ -104,7 +104,7 @@ class Products:
             kind = f"{type(found).__module__.split('.')[0]} {type(found).__name__}"
             remedy = TUPLE if isinstance(found, tuple) else "convert it"
             refuse(name, "an array of the residual's library", kind, remedy)
-        require_one_device(residual=self.residual, **{name: found})
+        require_device(name, {"what it returned": found, "the residual": self.residual})
         got, dtype = tuple(found.shape), self.residual.dtype
         fits = len(got) == 1 and got[0] >= 1 if shape == ("P",) else got == shape
         require(fits, name, f"shape {_text(shape)}", f"shape {_text(got)}", error=ShapeError)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .._array import Array, like, namespace, namespace_or_none
-from ..errors import ShapeError, refuse, require, require_array, require_count, require_memory, require_one_device
+from .._array import Array, like, namespace
+from ..errors import ShapeError, refuse, require, require_array, require_count, require_memory, require_together
 
 Pull = Callable[[Array], Array]
 
@@ -19,6 +19,7 @@ class Model(ABC):
 
     n_inputs: int
     n_outputs: int
+    matrix_free: bool = False  # whether its Jacobian is only multiplied: then it has `products`
 
     @property
     @abstractmethod
@@ -64,6 +65,14 @@ class Model(ABC):
                 theta = theta[np.argmax(np.linalg.norm(theta, axis=1))]
         return theta if other is None else like(theta, require_array("other", other))
 
+    def own_parameters(self, other: Array) -> Array:
+        """The parameters that the model holds by itself, (P,), in the library, dtype and device of ``other``."""
+        refuse("theta0", "parameters", "None", "draw them with model.init")
+
+    def products(self, theta: Array, x: Array) -> tuple[Pull, Pull]:
+        """(P,) ↦ J v (Q, n) and (Q, n) ↦ Jᵀ u (P,) at shared θ (P,), for models that are ``matrix_free``."""
+        raise NotImplementedError
+
     def __call__(self, theta: Array, x: Array) -> Array:
         """f(x; θ), (Q, D, M)."""
         return self._pullback(*self._checked(theta, x))[0]
@@ -107,15 +116,7 @@ class Model(ABC):
         require_array("x", x, 3, "pass the inputs of all agents as (Q, D, N)")
         if finite:
             require_array("theta", theta)
-        require(
-            namespace_or_none(theta, x) is not None,
-            "theta and x",
-            "arrays of one library",
-            "two",
-            "convert one of them",
-        )
-        require_one_device(theta=theta, x=x)
-        xp, Q, P = namespace(theta, x), x.shape[0], self.n_parameters
+        xp, Q, P = require_together({"theta": theta, "x": x}), x.shape[0], self.n_parameters
         require(x.shape[2] == self.n_inputs, "x", f"{self.n_inputs} inputs", x.shape[2], error=ShapeError)
         if tuple(theta.shape) == (P,):
             theta = xp.broadcast_to(theta[None, :], (Q, P))
