@@ -51,6 +51,8 @@ def device(array: Array) -> Any:
 
 def like(values: Any, other: Array) -> Array:
     """``values`` (numbers, lists, NumPy arrays) in the library, dtype and device of ``other``."""
+    if isinstance(values, np.ndarray) and not isinstance(other, np.ndarray):
+        values = np.array(values)  # PyTorch takes no views that are reversed or read-only
     return namespace(other).asarray(values, dtype=other.dtype, device=device(other))
 
 

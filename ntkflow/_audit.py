@@ -111,6 +111,8 @@ def audit(W: Array, graph: nx.Graph | None = None) -> MixingAudit:
 
     Notes
     -----
+    Measured in NumPy, on the host, whatever the library and device of W.
+
     O(Q³), on the CPU in double precision whatever library W belongs to. Tolerances follow the dtype of W; an
     entry up to ``8 ε max(1, max |W|)`` counts as zero: a diagonal made as 1 minus the rest is off by that much.
     One eigenvalue, the nearest to 1, belongs to the agents' agreement; λ_2 and the gap are about the others, and a

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-
-import array_api_strict
 import numpy as np
 import pytest
+from libraries import libraries, through, to_numpy
 from threadpoolctl import threadpool_limits
 
 from ntkflow.errors import NtkflowError
 
-
-def _libraries():
-    yield pytest.param(np, id="numpy")
-    yield pytest.param(array_api_strict, id="array_api_strict")
-    if importlib.util.find_spec("cupy") is not None:
-        import cupy
-
-        yield pytest.param(cupy, id="cupy", marks=pytest.mark.gpu)
+__all__ = ["assert_one_clear_line", "to_numpy"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,21 +19,22 @@ def one_blas_thread():
         yield
 
 
-@pytest.fixture(params=list(_libraries()))
+@pytest.fixture(params=list(libraries()))
 def xp(request):
     """An array namespace; a test that takes it runs once under each library."""
     return request.param
 
 
 @pytest.fixture
+def lib(xp):
+    """ntkflow under each library, for tests that think in NumPy."""
+    return through(xp)
+
+
+@pytest.fixture
 def rng():
     """A fresh generator, the same for every test."""
     return np.random.default_rng(20240915)
-
-
-def to_numpy(array):
-    """A NumPy copy of an array of any library."""
-    return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
 def assert_one_clear_line(call, named):

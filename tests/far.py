@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import oracles
 import recursions
+from libraries import through
 from market import CATALOGUE, graded, mixing_of
 
 import ntkflow as nf
@@ -38,6 +39,7 @@ class Far:
     graph: str
     apart: bool
     seed: int
+    xp: object = np
 
     @cached_property
     def problem(self):
@@ -63,9 +65,9 @@ class Far:
 
     @cached_property
     def system(self):
-        W, step_size, parameters = self.design
-        model = nf.LinearizedModel.from_jacobian(self.problem.J, self.problem.residual, start=self.problem.start)
-        return nf.LinearSystem(self.rule, W, model, step_size, "sum", **parameters)
+        (W, step_size, parameters), lib = self.design, through(self.xp)
+        model = lib.LinearizedModel.from_jacobian(self.problem.J, self.problem.residual, start=self.problem.start)
+        return lib.LinearSystem(self.rule, W, model, step_size, "sum", **parameters)
 
     @cached_property
     def long(self):

@@ -63,10 +63,10 @@ def graded(n_agents, n, n_parameters, smallest, *, apart=False, seed=3):
     return Problem(J.reshape(n_agents, n, n_parameters), residual, np.full(n_agents, n), 1, start)
 
 
-def linearized(case, xp=np):
+def linearized(case, xp=np, lib=nf):
     """The case as a LinearizedModel of the given library."""
     start = None if case.start is None else xp.asarray(case.start)
-    return nf.LinearizedModel.from_jacobian(
+    return lib.LinearizedModel.from_jacobian(
         xp.asarray(case.J), xp.asarray(case.residual), case.n_outputs, n_samples=case.n_samples, start=start
     )
 

@@ -131,6 +131,20 @@ def test_habits(name):
             assert called != "print" or name.startswith("cli/"), f"print in line {node.lineno}"
 
 
+CREATION = {"arange", "asarray", "empty", "eye", "full", "linspace", "ones", "zeros"}
+
+
+@every_file
+def test_new_arrays_say_where_they_live(name):
+    """The default device of a library is not where its user's arrays are."""
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in CREATION:
+            library = node.func.value
+            asked = library.func if isinstance(library, ast.Call) else library
+            if getattr(asked, "id", "") in ("xp", "namespace"):
+                assert any(keyword.arg == "device" for keyword in node.keywords), f"line {node.lineno}"
+
+
 @every_file
 def test_size(name):
     lines = FILES[name].read_text(encoding="utf-8").count("\n")

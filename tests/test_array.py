@@ -165,6 +165,13 @@ def test_like_takes_arrays_of_another_library():
     np.testing.assert_array_equal(found, [1, 2])
 
 
+@pytest.mark.filterwarnings("error")
+def test_like_takes_views_of_any_kind(xp):
+    values = np.arange(6.0).reshape(2, 3)[::-1, ::-1]
+    values.flags.writeable = False
+    np.testing.assert_array_equal(to_numpy(_array.like(values, xp.ones(1))), values)
+
+
 def test_namespaces(xp):
     x = xp.ones((2, 2))
     assert _array.namespace(x, x) is _array.namespace_or_none(x)

@@ -11,6 +11,7 @@ from functools import cache
 import loops
 import numpy as np
 import pytest
+from libraries import few, sampled
 from market import TOPOLOGIES, linearized, problem
 
 import ntkflow as nf
@@ -32,7 +33,7 @@ VARIANTS = [
 ]
 
 every_name = pytest.mark.parametrize("name", nf.algorithms.names())
-every_topology = pytest.mark.parametrize("topology", TOPOLOGIES)
+every_topology = sampled("topology", TOPOLOGIES, 5)
 
 
 def loop_of(name):
@@ -89,12 +90,12 @@ def walked(name, topology, variant, reach, parameters, steps=STEPS):
     return loops.run(loop_of(name), W, start, gradient, step_size, steps, **parameters) - start
 
 
-def predicted(name, topology, variant, reach, parameters):
+def predicted(name, topology, variant, reach, parameters, lib=nf):
     """Deviations of the linear system, (STEPS + 1, Q, P)."""
     W, case, _, c, step_size = setting(topology, variant, reach)
     normalization = c if variant[-1] == "given" else variant[-1]
     graph = None if name in GRAPHLESS else W
-    system = nf.LinearSystem(name, graph, linearized(case), step_size, normalization, **parameters)
+    system = lib.LinearSystem(name, graph, linearized(case, lib=lib), step_size, normalization, **parameters)
     return system.iterate(range(STEPS + 1)).deviation
 
 
@@ -110,11 +111,11 @@ def error(found, truth):
 
 @every_topology
 @every_name
-def test_system_is_what_the_agents_do(name, topology):
+def test_system_is_what_the_agents_do(lib, name, topology):
     tried = settings_of(loop_of(name))
-    for i, variant in enumerate(VARIANTS):
+    for i, variant in few(lib, enumerate(VARIANTS), 2):
         case = (name, topology, variant, 0.3, tried[i % len(tried)])
-        assert error(predicted(*case), walked(*case)) <= TOL, case
+        assert error(predicted(*case, lib), walked(*case)) <= TOL, case
 
 
 @pytest.mark.parametrize(("name", "parameters"), [(n, p) for n in nf.algorithms.names() for p in settings_of(n)])
@@ -196,20 +197,20 @@ def complex_step_gradient(samples, targets):
 
 @pytest.mark.parametrize("apart", [False, True])
 @every_name
-def test_training_is_what_the_agents_do(name, apart):
+def test_training_is_what_the_agents_do(lib, name, apart):
     rng = np.random.default_rng(11)
     W = mixing("path", directed=apart)
     samples, targets = rng.standard_normal((len(W), 3, 2)), rng.standard_normal((len(W), 3, 1))
     model = nf.models.MLP([2, HIDDEN, 1], activation="tanh", weight_std=1.0, bias_std=0.1)
     start = rng.standard_normal((len(W) if apart else 1, model.n_parameters)) * np.ones((len(W), 1))
     gradient = complex_step_gradient(samples, targets[:, :, 0])
-    for parameters in settings_of(loop_of(name)):
+    for parameters in few(lib, settings_of(loop_of(name)), 2):
         truth = loops.run(name, W, start, gradient, 0.2, 5, **parameters) - start
-        study = nf.Study(
+        study = lib.Study(
             None if name in GRAPHLESS else W,
             model,
             start,
-            nf.datasets.from_arrays(samples, targets),
+            lib.datasets.from_arrays(samples, targets),
             algorithm=name,
             step_size=0.2,
             **parameters,

@@ -103,6 +103,17 @@ def test_claim_holds_wherever_it_applies(name, i):
 
 
 @every_claim
+def test_a_claim_is_judged_alike_in_every_library(xp, name, i):
+    """The operators are asked where they live, and what they answer is judged on the host."""
+    for label, system in systems(name)[len(claim_of(name, i).statement) % 13 :: 29]:
+        given, W = system.model, system.mixing if system.rule.uses_graph else None
+        J, residual, start = (xp.asarray(a) for a in (given.jacobian, given.residual, given.start))
+        there = nf.LinearizedModel.from_jacobian(J, residual, n_samples=given.n_samples, start=start)
+        moved = nf.LinearSystem(name, W, there, system.step_size, system.normalization, **system.parameters)
+        assert claim_of(name, i).holds(moved) is claim_of(name, i).holds(system), label
+
+
+@every_claim
 def test_claim_can_fail(name, i):
     # for another rule that meets the hypotheses, or for its own rule where they are not met
     claim = claim_of(name, i)

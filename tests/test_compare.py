@@ -9,6 +9,7 @@ import subprocess
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from conftest import to_numpy
 from market import CATALOGUE, linearized, mixing_of, problem
 from scipy.linalg import null_space
 
@@ -32,9 +33,9 @@ def _closed():
     plt.close("all")
 
 
-def design(rule="dgd", P=6, step_size=0.02, W=PATH, **options):
+def design(rule="dgd", P=6, step_size=0.02, W=PATH, xp=np, **options):
     case = problem(Q, n_parameters=P, **{"n_samples": N_ROWS, "seed": 1, **options})
-    return case, nf.LinearSystem(rule, mixing_of(rule, W), linearized(case), step_size, "sum")
+    return case, nf.LinearSystem(rule, mixing_of(rule, W), linearized(case, xp), step_size, "sum")
 
 
 def least_squares(case, weights=None):
@@ -51,19 +52,20 @@ def least_squares(case, weights=None):
 class TestLimit:
     @pytest.mark.parametrize("rule", CATALOGUE)
     @pytest.mark.parametrize("flow", [False, True])
-    def test_inconsistent_data(self, rule, flow):
+    def test_inconsistent_data(self, xp, rule, flow):
         """Fewer parameters than rows: exact methods end at the minimiser, the others beside it (T13)."""
-        case, of = design(rule, apart=rule != "gd")
+        case, of = design(rule, apart=rule != "gd", xp=xp)
         found = limit(of, flow)
         assert found.shared == "nothing"
         assert found.kind == ("minimiser" if rule in EXACT else "biased")
-        np.testing.assert_allclose(found.common.minimiser, least_squares(case) @ of.model.compact.basis, atol=1e-12)
+        basis = to_numpy(of.model.compact.basis)
+        np.testing.assert_allclose(found.common.minimiser, least_squares(case) @ basis, atol=1e-12)
         assert (found.bias < 1e-9) == (rule in EXACT)
         assert (found.consensus_error < 1e-9) == (rule in EXACT or rule == "fedavg")
 
     @pytest.mark.parametrize("rule", [rule for rule in CATALOGUE if rule != "diging"])  # too large a step for it
-    def test_more_parameters_than_rows(self, rule):
-        _, of = design(rule, P=20)
+    def test_more_parameters_than_rows(self, xp, rule):
+        _, of = design(rule, P=20, xp=xp)
         found = limit(of)
         assert found.kind == found.shared == "interpolant"
         assert max(found.loss.max(), found.common_loss.max()) < 1e-20
@@ -253,6 +255,15 @@ class TestCompare:
         ax = found.plot()
         assert [text.get_text() for text in ax.get_legend().get_texts()] == ["dgd, η = 0.02"]
         assert "dgd, η = 10" in ax.get_title(loc="left")
+
+    def test_rows_are_the_same_in_every_library(self, xp):
+        rows, wanted = (
+            compare([design(rule, xp=place)[1] for rule in ("cta", "extra", "cdmsgd")]).rows for place in (xp, np)
+        )
+        for row, other in zip(rows, wanted, strict=True):
+            assert (row.rule, row.verdict, row.end) == (other.rule, other.verdict, other.end)
+            numbers = [(getattr(row, name), getattr(other, name)) for name in ("radius", "max_step_size", "final_loss")]
+            assert all(a == pytest.approx(b, rel=1e-9) for a, b in numbers)
 
     def test_verdicts_are_those_of_the_stability_reports(self):
         steps = [0.02, 1.0, nf.stability(design("cta")[1]).max_step_size]

@@ -7,6 +7,7 @@ import control as ct
 import loops
 import numpy as np
 import pytest
+from libraries import assert_at_home
 from market import CATALOGUE, RULES, TOPOLOGIES, linearized, mixing_of, problem
 
 import ntkflow as nf
@@ -19,10 +20,10 @@ STEP, STEPS = 0.02, 12
 every_rule = pytest.mark.parametrize("rule", CATALOGUE)
 
 
-def system(rule="dgd", *, step=STEP, graph="star", **how):
+def system(rule="dgd", *, step=STEP, graph="star", xp=np, **how):
     W = nf.weights.metropolis_hastings(TOPOLOGIES[graph])
     case = problem(len(W), **how)
-    return nf.LinearSystem(rule, mixing_of(rule, W), linearized(case), step, "sum"), case, W
+    return nf.LinearSystem(rule, mixing_of(rule, W), linearized(case, xp), step, "sum"), case, W
 
 
 def outputs_by_the_agents(rule, case, W, steps=STEPS):
@@ -45,8 +46,8 @@ class TestToControl:
     @every_rule
     @pytest.mark.parametrize("apart", [False, True])
     @pytest.mark.parametrize("minimal", [False, True])
-    def test_the_iteration_is_that_of_the_agents(self, rule, apart, minimal):
-        built, case, W = system(rule, apart=apart, n_parameters=7)
+    def test_the_iteration_is_that_of_the_agents(self, xp, rule, apart, minimal):
+        built, case, W = system(rule, apart=apart, n_parameters=7, xp=xp)
         plant = to_control(built, dt=True, minimal=minimal)
         found = ct.forced_response(plant, np.arange(STEPS + 1), np.outer(held_input(built), np.ones(STEPS + 1)))
         expected = outputs_by_the_agents(rule, case, W)
@@ -91,6 +92,15 @@ class TestToControl:
 
 
 class TestFromControl:
+    def test_arrays_of_any_library_come_to_the_host(self, xp):
+        A, B, C, held = np.array([[-0.5]]), np.ones((1, 1)), np.full((1, 1), 2.0), np.ones(1)
+        spring = MatrixSystem(*(xp.asarray(a) for a in (A, B, C, held)))
+        back = from_control(to_control(spring), xp.asarray(held))
+        for found in (spring, back, spring.minimal):
+            assert_at_home(found, np)
+            np.testing.assert_allclose(found.flow(xp.asarray([0.0, np.inf]), xp.asarray(held)), [[0.0], [4.0]])
+        assert spring.flow(xp.asarray(2.0)).shape == (1,)
+
     @pytest.mark.parametrize("dt", [0, True])
     @pytest.mark.parametrize("rule", RULES)
     def test_there_and_back(self, rule, dt):

@@ -4,6 +4,7 @@ import numpy as np
 import oracles
 import pytest
 from conftest import to_numpy
+from libraries import assert_at_home
 from test_oracles import every_rule, mixing, small
 
 import ntkflow as nf
@@ -13,8 +14,8 @@ STEPS = [0, 1, 7, 40]
 
 @every_rule
 @pytest.mark.parametrize("apart", [False, True])
-def test_it_is_what_they_differ_by(rule, apart):
-    case = small(rule, mixing("star"), "sum", seed=2, apart=apart, n_samples=2, n_parameters=4)
+def test_it_is_what_they_differ_by(lib, rule, apart):
+    case = small(rule, mixing("star"), "sum", seed=2, apart=apart, n_samples=2, n_parameters=4, lib=lib)
     found = case.system.gap(STEPS)
     loop = case.loop(max(STEPS))[STEPS, 0]
     flow = oracles.dense_flow(case.dense, STEPS)[:, : case.start.size].reshape(len(STEPS), *case.start.shape)
@@ -48,11 +49,15 @@ def test_both_have_the_same_limit(xp):
     assert "∞" in str(found)
 
 
-def test_what_overflows_is_infinite():
-    found = problem(np, 1e3).gap([1, 10_000])
-    assert np.isfinite(found.distance[0])
-    assert np.isposinf(found.distance[1])
-    assert not np.isnan(found.loss).any()
+def test_it_stays_where_the_model_lives(xp):
+    assert_at_home(problem(xp, 0.05).gap([1, 10]), xp)
+
+
+def test_what_overflows_is_infinite(xp):
+    found = problem(xp, 1e3).gap([1, 10_000])
+    assert np.isfinite(float(found.distance[0]))
+    assert np.isposinf(float(found.distance[1]))
+    assert not np.isnan(to_numpy(found.loss)).any()
 
 
 def test_a_study_has_it_for_every_step():

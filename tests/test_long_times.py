@@ -10,6 +10,7 @@ import oracles
 import pytest
 import recursions
 from far import GENERAL, GRAPHS, PARAMETERS, SYMMETRIC, Far, long_system
+from libraries import few, sampled
 from loops import run
 from market import CATALOGUE, mixing_of, problem
 
@@ -56,9 +57,10 @@ def measured():
 
 @both_modes
 @pytest.mark.parametrize("rule", CATALOGUE)
-def test_every_rule_is_as_accurate_as_the_table(rule, flow, measured):
-    for case in CASES:
-        found = [error / size for error, size, _ in measured[rule, flow, case][0]]
+def test_every_rule_is_as_accurate_as_the_table(xp, rule, flow, measured):
+    for case in few(xp, CASES, 2):
+        rows = measured[rule, flow, case] if xp is np else Far(rule, *case, xp).measured(flow)
+        found = [error / size for error, size, _ in rows[0]]
         assert all(e <= most for e, most in zip(found, allowed(Far(rule, *case)), strict=True)), (case, found)
 
 
@@ -84,17 +86,17 @@ def apart_by(first, second):
 
 @both_modes
 @pytest.mark.parametrize("rule", [rule for rule in GENERAL if rule != "fedavg"])
-def test_a_nearly_disconnected_graph(rule, flow):
+def test_a_nearly_disconnected_graph(lib, rule, flow):
     """Weights of 1e-6 and 1e-4: two sums that are almost conserved beside one that is; ε t of a rounded A, no more.
 
     Engines that round A as a whole lose up to 4e-6 here (EXTRA), 7e-9 (DIGing).
     """
     W, K = apart_by(2.0**-20, 2.0**-13), 20_000.0
-    for seed, apart in ((0, False), (1, True)):
+    for seed, apart in few(lib, [(0, False), (1, True)], 2, len(rule)):
         given = problem(3, n_samples=2, n_parameters=4, apart=apart, seed=seed)
         step_size = 0.1 / max(np.linalg.norm(J, 2) ** 2 for J in given.J)
-        model = nf.LinearizedModel.from_jacobian(given.J, given.residual, start=given.start)
-        system = nf.LinearSystem(rule, W, model, step_size, "sum", **PARAMETERS.get(rule, {}))
+        model = lib.LinearizedModel.from_jacobian(given.J, given.residual, start=given.start)
+        system = lib.LinearSystem(rule, W, model, step_size, "sum", **PARAMETERS.get(rule, {}))
         long = long_system(rule, W, given, step_size, **PARAMETERS.get(rule, {}))
         truth = oracles.long_states(long, [K], flow=flow)[0, :12]
         answer = (system.flow if flow else system.iterate)(K, "dense")
@@ -111,19 +113,19 @@ COMPONENTS = {
 }
 
 
-@pytest.mark.parametrize("graph", COMPONENTS)
+@sampled("graph", COMPONENTS, 3)
 @pytest.mark.parametrize("rule", GENERAL)
-def test_as_many_sums_as_mixing_keeps(rule, graph):
+def test_as_many_sums_as_mixing_keeps(lib, rule, graph):
     """u with uᵀW = uᵀ: one a component or leader, with zeros for those that only follow; more parameters than rows.
 
     Against the recursion in doubles, over few enough steps that its rounding is small.
     """
     W, K = COMPONENTS[graph], 200
-    for apart in (False, True):
+    for apart in few(lib, [False, True], 2, len(rule)):
         given = problem(4, n_samples=1, n_parameters=5, apart=apart, seed=2)
         step_size, parameters = 0.05 / max(np.linalg.norm(J, 2) ** 2 for J in given.J), PARAMETERS.get(rule, {})
-        model = nf.LinearizedModel.from_jacobian(given.J, given.residual, start=given.start)
-        system = nf.LinearSystem(rule, mixing_of(rule, W), model, step_size, "sum", **parameters)
+        model = lib.LinearizedModel.from_jacobian(given.J, given.residual, start=given.start)
+        system = lib.LinearSystem(rule, mixing_of(rule, W), model, step_size, "sum", **parameters)
         origin = np.zeros((4, 5)) if given.start is None else given.start
         network, x = recursions.network(
             mixing_of(rule, W), given.J, given.residual, [1.0] * 4, origin, step_size, **parameters

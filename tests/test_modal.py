@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 import sympy
+from conftest import to_numpy
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from modes import GRID, first_failure, margin, matrices
@@ -46,14 +47,15 @@ def test_the_matrix_is_what_one_update_does(name, consensus):
 
 
 @every_rule
-def test_the_modes_together_are_the_whole_system(name, rng):
+def test_the_modes_together_are_the_whole_system(xp, name, rng):
     """Power sums tr Mᵏ determine a spectrum; unlike defective eigenvalues, they are computed well."""
     rule = nf.algorithms.get(name)
     J = rng.standard_normal((3, 2)) / 2
-    lin = nf.LinearizedModel.from_jacobian(np.stack([J] * 5), np.ones((5, 3)))
+    lin = nf.LinearizedModel.from_jacobian(xp.asarray(np.stack([J] * 5)), xp.ones((5, 3)))
     mixing = nf.weights.metropolis_hastings(nf.graphs.cycle(5)) if rule.uses_graph else None
     system = nf.LinearSystem(name, mixing, lin, step_size=0.3, normalization="sum")
-    M = system.dense()[0] + np.eye(system.dense()[0].shape[0])
+    A = to_numpy(system.dense()[0])
+    M = A + np.eye(len(A))
     spectrum = [1.0] * (mixing is None) + [0.0] * 4 if mixing is None else list(np.linalg.eigvalsh(mixing))
     blocks = [
         np.array(evaluated(matrix, **{"lambda": eigenvalue, "kappa": curvature, "eta": 0.3, "mu": 0.9}), dtype=float)
@@ -182,8 +184,8 @@ def test_any_mixing_matrix(rng):
             assert (by_graph.value, by_graph.smallest) == (by_matrix.value, by_matrix.smallest)
 
 
-def test_a_matrix_with_known_eigenvalues_has_the_closed_form():
-    W = nf.weights.metropolis_hastings(nf.graphs.cycle(8))
+def test_a_matrix_with_known_eigenvalues_has_the_closed_form(xp):
+    W = xp.asarray(nf.weights.metropolis_hastings(nf.graphs.cycle(8)))
     for name in ("dgd", "extra", "diging"):
         assert modal(name).step_size_bound(W).value == modal(name).step_size_bound("cycle", 8).value
     assert str(modal("cdmsgd").step_size_bound(W)) == "eta <= 2*(mu + 1)/(3*kappa_max)"

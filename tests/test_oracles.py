@@ -5,7 +5,7 @@ Errors are relative to the largest entry of the true trajectory unless a test sa
 
 import itertools
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import mpmath
@@ -14,6 +14,7 @@ import oracles
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from libraries import changed, few, lib_of, sampled
 from market import RULES, TOPOLOGIES, Problem, graded, problem
 from scipy.special import gammaln
 
@@ -31,7 +32,7 @@ STEPS = 50
 JUNK = 7.0  # stands in the padding, where nobody may read it
 
 every_rule = pytest.mark.parametrize("rule", RULES)
-every_topology = pytest.mark.parametrize("topology", TOPOLOGIES)
+every_topology = sampled("topology", TOPOLOGIES, 4)
 both_modes = pytest.mark.parametrize("flow", [False, True], ids=["iteration", "flow"])
 
 
@@ -74,12 +75,12 @@ def mixing(topology):
     return nf.weights.metropolis_hastings(TOPOLOGIES[topology])
 
 
-def modelled(market, rng):
+def modelled(market, rng, lib=nf):
     """The market's problem as a model with outputs, junk in the padding, and as lists without padding."""
     rows = market.n_samples * market.n_outputs
     padding = np.arange(market.J.shape[1])[None, :] >= rows[:, None]
     f0 = rng.standard_normal(market.residual.shape)
-    model = nf.LinearizedModel.from_jacobian(
+    model = lib.LinearizedModel.from_jacobian(
         np.where(padding[:, :, None], JUNK, market.J),
         np.where(padding, JUNK, market.residual),
         market.n_outputs,
@@ -93,9 +94,9 @@ def modelled(market, rng):
 
 
 @cache
-def prepared(n_agents, seed, **options):
+def prepared(n_agents, seed, lib=nf, **options):
     market = problem(n_agents, seed=seed, **options)
-    return market, modelled(market, np.random.default_rng(seed))
+    return market, modelled(market, np.random.default_rng(seed), lib)
 
 
 def make(rule, W, market, built, normalization="per_agent", reach=None, **parameters):
@@ -106,7 +107,7 @@ def make(rule, W, market, built, normalization="per_agent", reach=None, **parame
     c = oracles.factors(normalization, market.n_samples, market.n_outputs)
     top = max(c[q] * np.linalg.norm(J[q], 2) ** 2 for q in range(len(J))) or 1.0
     step_size = (reach or {"diging": 0.1}.get(rule, 0.4)) / top
-    system = nf.LinearSystem(rule, W, model, step_size, normalization, **parameters)
+    system = lib_of(model).LinearSystem(rule, W, model, step_size, normalization, **parameters)
     return Case(system, rule, W, J, e, f0, c, start, step_size, market.n_outputs)
 
 
@@ -115,10 +116,10 @@ def small(rule, W, normalization="per_agent", reach=None, **options):
     return make(rule, W, *prepared(len(W), **{"seed": 0, **options}), normalization, reach)
 
 
-def cases(rule, topology, normalizations=NORMALIZATIONS):
+def cases(rule, topology, normalizations=NORMALIZATIONS, lib=nf):
     """Every start x sizes x outputs x normalization on one graph."""
-    W = mixing(topology)
-    for i, (apart, unequal, n_outputs) in enumerate(VARIANTS):
+    W, grid = mixing(topology), itertools.product(enumerate(VARIANTS), normalizations)
+    for (i, (apart, unequal, n_outputs)), normalization in few(lib, grid, 29, len(topology)):
         options = {
             "apart": apart,
             "unequal": unequal,
@@ -126,8 +127,7 @@ def cases(rule, topology, normalizations=NORMALIZATIONS):
             "n_samples": 2,
             "n_parameters": 3 + i % 3,
         }
-        for normalization in normalizations:
-            yield small(rule, W, normalization, seed=100 + i, **options)
+        yield small(rule, W, normalization, seed=100 + i, lib=lib, **options)
 
 
 def relative(found, truth, scale=None):
@@ -176,16 +176,16 @@ def errors(case, trajectory, states):
 
 @every_topology
 @every_rule
-def test_the_iteration_is_the_agents_own_loop(rule, topology):
-    for case in cases(rule, topology):
+def test_the_iteration_is_the_agents_own_loop(lib, rule, topology):
+    for case in cases(rule, topology, lib=lib):
         trajectory = case.system.iterate(range(STEPS + 1))
         assert worst(errors(case, trajectory, case.loop())) <= TOL
 
 
 @every_topology
 @every_rule
-def test_the_flow_is_the_dense_exponential(rule, topology):
-    for case in cases(rule, topology):
+def test_the_flow_is_the_dense_exponential(lib, rule, topology):
+    for case in cases(rule, topology, lib=lib):
         trajectory = case.system.flow(TIMES)
         states = case.absolute(oracles.dense_flow(case.dense, TIMES))
         assert worst(errors(case, trajectory, states)) <= TOL
@@ -193,9 +193,9 @@ def test_the_flow_is_the_dense_exponential(rule, topology):
 
 @every_topology
 @every_rule
-def test_the_matrices_are_those_written_by_hand(rule, topology):
+def test_the_matrices_are_those_written_by_hand(lib, rule, topology):
     rng = np.random.default_rng(1)
-    for case in cases(rule, topology):
+    for case in cases(rule, topology, lib=lib):
         truth, system = case.dense, case.system
         Q, n = system.model.residual.shape
         real = np.concatenate([q * n + np.arange(len(case.e[q])) for q in range(Q)])
@@ -219,8 +219,8 @@ def test_the_matrices_are_those_written_by_hand(rule, topology):
 
 @every_topology
 @every_rule
-def test_every_engine_gives_the_same_answer(rule, topology):
-    for i, (apart, unequal, n_outputs) in enumerate(PAIRS):
+def test_every_engine_gives_the_same_answer(lib, rule, topology):
+    for i, (apart, unequal, n_outputs) in few(lib, enumerate(PAIRS), 4, len(topology)):
         options = {
             "apart": apart,
             "unequal": unequal,
@@ -228,7 +228,7 @@ def test_every_engine_gives_the_same_answer(rule, topology):
             "n_samples": 2,
             "n_parameters": 3 + i % 3,
         }
-        case = small(rule, mixing(topology), NORMALIZATIONS[i % 5], seed=100 + i, **options)
+        case = small(rule, mixing(topology), NORMALIZATIONS[i % 5], seed=100 + i, lib=lib, **options)
         for ask, times in ((case.system.flow, [0, 0.6, 13, 300]), (case.system.iterate, [0, 1, 2, 49, 300])):
             answers = answered_by_all(ask, times)
             assert {"auto", "stepping", "dense"} <= set(answers)
@@ -258,12 +258,13 @@ def poisson(mean, count):
     return np.exp(k * np.log(mean) - mean - gammaln(k + 1))
 
 
-@pytest.mark.parametrize("topology", ["path", "hypercube", "star"])
+@sampled("topology", ["path", "hypercube", "star"], 3)
 @every_rule
-def test_the_flow_is_the_poisson_average_of_the_iteration(rule, topology):
+def test_the_flow_is_the_poisson_average_of_the_iteration(lib, rule, topology):
     """T15, with one engine on both sides."""
-    for i, (apart, unequal, n_outputs) in enumerate(PAIRS):
-        case = small(rule, mixing(topology), NORMALIZATIONS[i % 5], apart=apart, unequal=unequal, n_outputs=n_outputs)
+    for i, (apart, unequal, n_outputs) in few(lib, enumerate(PAIRS), 2):
+        options = {"apart": apart, "unequal": unequal, "n_outputs": n_outputs, "lib": lib}
+        case = small(rule, mixing(topology), NORMALIZATIONS[i % 5], **options)
         times, count = [0.3, 4.0, 60.0], 200
         for method in ("auto", "dense", "spectral")[: 4 - oracles.BLOCKS[rule]]:
             iterates, flow = case.system.iterate(range(count), method), case.system.flow(times, method)
@@ -276,13 +277,14 @@ def full_states(trajectory):
     return np.stack([trajectory.block(name) for name in trajectory.blocks], axis=1)
 
 
-@pytest.mark.parametrize("topology", ["cycle", "bipartite"])
+@sampled("topology", ["cycle", "bipartite"], 2)
 @every_rule
-def test_the_trajectories_obey_their_equation(rule, topology):
+def test_the_trajectories_obey_their_equation(lib, rule, topology):
     """x(b) - x(a) = integral of A x + u by Gauss-Legendre, x_(k+1) - x_k = A x_k + u; A and u are the system's."""
     nodes, weights = np.polynomial.legendre.leggauss(16)
-    for i, (apart, unequal, n_outputs) in enumerate(PAIRS):
-        case = small(rule, mixing(topology), NORMALIZATIONS[i % 5], apart=apart, unequal=unequal, n_outputs=n_outputs)
+    for i, (apart, unequal, n_outputs) in few(lib, enumerate(PAIRS), 2):
+        options = {"apart": apart, "unequal": unequal, "n_outputs": n_outputs, "lib": lib}
+        case = small(rule, mixing(topology), NORMALIZATIONS[i % 5], **options)
         system = case.system
         for a, b in ((0.0, 1.0), (3.0, 4.5), (200.0, 201.0)):
             inside = (a + b) / 2 + (b - a) / 2 * nodes
@@ -298,14 +300,14 @@ def test_the_trajectories_obey_their_equation(rule, topology):
 
 @both_modes
 @pytest.mark.parametrize("rule", ["dgd", "atc", "cta"])
-def test_a_trajectory_can_be_taken_up_where_it_was_left(rule, flow):
+def test_a_trajectory_can_be_taken_up_where_it_was_left(lib, rule, flow):
     """The semigroup law: a new model linearised where the agents stand at time s goes on as the old one."""
-    case = small(rule, mixing("grid"), unequal=True, n_outputs=2, apart=True)
+    case = small(rule, mixing("grid"), unequal=True, n_outputs=2, apart=True, lib=lib)
     ask = case.system.flow if flow else case.system.iterate
     first, whole = ask(7), ask([7, 20])
     J, place = case.system.model.jacobian, case.start + first.deviation[0]
-    model = nf.LinearizedModel.from_jacobian(J, first.residual[0], 2, case.system.model.n_samples, start=place)
-    again = nf.LinearSystem(rule, case.W, model, case.step_size)
+    model = lib.LinearizedModel.from_jacobian(J, first.residual[0], 2, case.system.model.n_samples, start=place)
+    again = lib.LinearSystem(rule, case.W, model, case.step_size)
     rest = (again.flow if flow else again.iterate)(13)
     assert relative(first.deviation[0] + rest.deviation[0], whole.deviation[1]) <= 1e-13
     assert relative(rest.loss[0], whole.loss[1]) <= 1e-13
@@ -315,11 +317,11 @@ def test_a_trajectory_can_be_taken_up_where_it_was_left(rule, flow):
 
 
 @both_modes
-@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@sampled("normalization", NORMALIZATIONS, 5)
 @every_rule
-def test_one_agent(rule, normalization, flow):
-    for n_outputs, n_parameters, apart in ((1, 2, False), (2, 9, True)):
-        options = {"n_outputs": n_outputs, "n_parameters": n_parameters, "apart": apart, "n_samples": 3}
+def test_one_agent(lib, rule, normalization, flow):
+    for n_outputs, n_parameters, apart in few(lib, [(1, 2, False), (2, 9, True)], 2, len(rule)):
+        options = {"n_outputs": n_outputs, "n_parameters": n_parameters, "apart": apart, "n_samples": 3, "lib": lib}
         case = small(rule, np.ones((1, 1)), normalization, **options)
         assert_agrees(case, flow)
 
@@ -335,13 +337,13 @@ def assert_agrees(case, flow, tolerance=TOL):
 
 
 @both_modes
-@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+@sampled("apart", [True, False], 2)
 @every_rule
-def test_without_a_network_only_mixing_is_left(rule, apart, flow):
+def test_without_a_network_only_mixing_is_left(lib, rule, apart, flow):
     """J = 0: nothing is learned; agents that start apart agree, whatever their residuals."""
     W = mixing("cycle")
     market = problem(5, apart=apart, scale=0.0)
-    case = make(rule, W, market, modelled(market, np.random.default_rng(0)))
+    case = make(rule, W, market, modelled(market, np.random.default_rng(0), lib))
     states = assert_agrees(case, flow)
     if not apart:
         assert not (states[:, 0] - case.start).any()
@@ -352,22 +354,22 @@ def test_without_a_network_only_mixing_is_left(rule, apart, flow):
 
 
 @both_modes
-@pytest.mark.parametrize("n_parameters", [4, 6, 9], ids=["below", "at", "above"])
+@sampled("n_parameters", [9, 6, 4], 3)
 @every_rule
-def test_fewer_as_many_and_more_parameters_than_rows(rule, n_parameters, flow):
+def test_fewer_as_many_and_more_parameters_than_rows(lib, rule, n_parameters, flow):
     """Q n = 6 rows; above them A is singular, and DIGing's eigenvalue 1 has Jordan blocks."""
-    for apart, normalization in ((False, "sum"), (True, "per_agent")):
-        options = {"n_samples": 2, "n_parameters": n_parameters, "apart": apart, "seed": 4}
+    for apart, normalization in few(lib, [(False, "sum"), (True, "per_agent")], 2):
+        options = {"n_samples": 2, "n_parameters": n_parameters, "apart": apart, "seed": 4, "lib": lib}
         case = small(rule, mixing_of_three(), normalization, **options)
         assert_agrees(case, flow)
 
 
 @both_modes
 @every_rule
-def test_a_kernel_is_enough(rule, flow):
+def test_a_kernel_is_enough(lib, rule, flow):
     """Losses and outputs from K = J J^T alone, whatever stands in the rows of padding."""
     for n_outputs, normalization in ((1, "sum"), (2, "per_agent")):
-        case = small(rule, mixing("star"), normalization, unequal=True, n_outputs=n_outputs, n_parameters=12)
+        case = small(rule, mixing("star"), normalization, unequal=True, n_outputs=n_outputs, n_parameters=12, lib=lib)
         given = case.system.model
         Q, n = given.residual.shape
         stacked, padding = np.full((Q, n, 12), JUNK), np.full((Q, n), JUNK)
@@ -376,12 +378,12 @@ def test_a_kernel_is_enough(rule, flow):
             stacked[q, : len(J)], padding[q, : len(J)], f0[q, : len(J)] = J, case.e[q], case.f0[q]
         flat = stacked.reshape(Q * n, 12)
         sizes = [int(D) for D in given.n_samples]
-        model = nf.LinearizedModel.from_kernel(flat @ flat.T, padding, n_outputs, sizes, f0)
-        system = nf.LinearSystem(rule, case.W, model, case.step_size, normalization)
+        model = lib.LinearizedModel.from_kernel(flat @ flat.T, padding, n_outputs, sizes, f0)
+        system = lib.LinearSystem(rule, case.W, model, case.step_size, normalization)
         answer = system.flow(TIMES) if flow else system.iterate(range(STEPS + 1))
         states = case.absolute(oracles.dense_flow(case.dense, TIMES)) if flow else case.loop()
         basis = given.jacobian.reshape(Q * n, 12).T @ np.linalg.pinv(model.jacobian.reshape(Q * n, -1)).T
-        lifted = replace(answer, landscape=replace(model, basis=basis, liftable=True))
+        lifted = changed(answer, landscape=changed(model, basis=basis, liftable=True))
         assert worst(errors(case, lifted, states)) <= TOL
 
 
@@ -401,17 +403,18 @@ def one_way(n_agents, seed, *, signed=False):
 
 
 @both_modes
-@pytest.mark.parametrize("kind", ["one-way", "signed", "symmetric-signed", "bipartite"])
+@sampled("kind", ["one-way", "signed", "symmetric-signed", "bipartite"], 4)
 @every_rule
-def test_mixing_matrices_that_are_not_symmetric_or_not_positive(rule, kind, flow):
+def test_mixing_matrices_that_are_not_symmetric_or_not_positive(lib, rule, kind, flow):
     W = {
         "one-way": one_way(5, 1),
         "signed": one_way(5, 2, signed=True),
         "symmetric-signed": np.eye(4) - 0.45 * (2.0 * np.eye(4) - ring(4)),  # eigenvalues down to -0.8
         "bipartite": nf.weights.max_degree(nf.graphs.cycle(4)),  # eigenvalue -1
     }[kind]
-    for apart, unequal, n_outputs in PAIRS:
-        case = small(rule, W, "per_agent", apart=apart, unequal=unequal, n_outputs=n_outputs, reach=0.1, seed=8)
+    for apart, unequal, n_outputs in few(lib, PAIRS, 4, len(kind)):
+        options = {"apart": apart, "unequal": unequal, "n_outputs": n_outputs, "lib": lib}
+        case = small(rule, W, "per_agent", reach=0.1, seed=8, **options)
         assert_agrees(case, flow)
 
 
@@ -421,11 +424,11 @@ def ring(n_agents):
 
 
 @both_modes
-def test_a_drive_outside_the_range_ramps(flow):
+def test_a_drive_outside_the_range_ramps(lib, flow):
     """A rule whose second block never moves pushes the first one for ever: linear growth, and no limit."""
     rule = nf.Rule("ramp", update={theta: theta - eta * v, v: v}, start={v: gradient(theta0)})
-    case = small("dgd", mixing("path"), apart=True)
-    system = nf.LinearSystem(rule, None, case.system.model, case.step_size)
+    case = small("dgd", mixing("path"), apart=True, lib=lib)
+    system = lib.LinearSystem(rule, None, case.system.model, case.step_size)
     g0 = np.array([case.gradient(q, case.start[q]) for q in range(4)])
     times = [0, 3, 1000, 10**6]
     answer = system.flow(times) if flow else system.iterate(times)
@@ -623,9 +626,9 @@ def test_memory_and_slow_modes(rule, flow):
 
 @every_topology
 @every_rule
-def test_the_limits_are_at_rest_and_reached(rule, topology):
+def test_the_limits_are_at_rest_and_reached(lib, rule, topology):
     """A x + u = 0 at infinity, the same for flow and iteration, and late times come close to it."""
-    for i, (apart, unequal, n_outputs) in enumerate(PAIRS):
+    for i, (apart, unequal, n_outputs) in few(lib, enumerate(PAIRS), 2):
         options = {
             "apart": apart,
             "unequal": unequal,
@@ -633,7 +636,7 @@ def test_the_limits_are_at_rest_and_reached(rule, topology):
             "n_samples": 2,
             "n_parameters": 3 + i % 3,
         }
-        case = small(rule, mixing(topology), "sum", seed=300 + i, **options)
+        case = small(rule, mixing(topology), "sum", seed=300 + i, lib=lib, **options)
         system = case.system
         flow, iteration = system.flow([np.inf, 1e12]), system.iterate([np.inf, 1e12])
         x = full_states(flow)[0]
@@ -655,9 +658,9 @@ def refuses(ask, mode, value):
 
 @pytest.mark.parametrize("rule", ["dgd", "atc", "cta"])
 @pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
-def test_too_large_a_step_has_no_limit_but_the_dgd_flow_has(rule, apart):
+def test_too_large_a_step_has_no_limit_but_the_dgd_flow_has(lib, rule, apart):
     """T3, T8: the DGD flow is stable for every step size; the iteration is not, and the mode is named."""
-    case = small(rule, nf.weights.lazy(mixing("cycle")), reach=3.0, apart=apart)
+    case = small(rule, nf.weights.lazy(mixing("cycle")), reach=3.0, apart=apart, lib=lib)
     eigenvalues = np.linalg.eigvals(np.eye(25) + case.dense.A)
     loudest = eigenvalues[np.argmax(np.abs(eigenvalues))].real
     assert loudest < -1
@@ -692,8 +695,8 @@ def test_the_diffusion_flow_can_be_unstable(rule):
 
 @both_modes
 @pytest.mark.parametrize("rule", ["cdmsgd", "diging"])
-def test_memory_with_too_large_a_step_has_no_limit(rule, flow):
-    case = small(rule, mixing("cycle"), reach=30.0, apart=True)
+def test_memory_with_too_large_a_step_has_no_limit(lib, rule, flow):
+    case = small(rule, mixing("cycle"), reach=30.0, apart=True, lib=lib)
     eigenvalues = np.linalg.eigvals(case.dense.A)
     growth = np.max(np.abs(1 + eigenvalues)) if not flow else np.exp(np.max(eigenvalues.real))
     if growth > 1 + 1e-9:
@@ -703,22 +706,22 @@ def test_memory_with_too_large_a_step_has_no_limit(rule, flow):
 
 
 @pytest.mark.parametrize("method", ["auto", *ENGINES])
-@pytest.mark.parametrize("apart", [False, True], ids=["together", "apart"])
+@sampled("apart", [False, True], 2)
 @every_rule
-def test_overflow_is_infinite_and_never_nan(rule, apart, method):
+def test_overflow_is_infinite_and_never_nan(lib, rule, apart, method):
     """The states pass 1e308 between k = 100 and k = 1000; their squares do so at half that."""
-    case = small(rule, mixing("star"), reach=100.0, apart=apart, unequal=True, n_outputs=2)
+    case = small(rule, mixing("star"), reach=100.0, apart=apart, unequal=True, n_outputs=2, lib=lib)
     steps = [0, 1, 20, 50, 70, 75, 80, 85, 90, 100, 120, 150, 160, 170, 200, 1000, 10_000]
     with np.errstate(over="ignore", invalid="ignore"):
         truth = case.absolute(oracles.dense_iteration(case.dense, steps[-1])[steps])
     assert_overflows(case, lambda: case.system.iterate(steps, method), truth)
 
 
-@pytest.mark.parametrize("method", ["auto", *ENGINES])
+@sampled("method", ["auto", *ENGINES], 2)
 @pytest.mark.parametrize("rule", ["atc", "cta"])
-def test_overflow_of_an_unstable_flow(rule, method):
+def test_overflow_of_an_unstable_flow(lib, rule, method):
     W = np.array([[0.1, 0.9], [0.9, 0.1]])
-    case = small(rule, W, reach=20.0, n_outputs=2, unequal=True, seed=2)
+    case = small(rule, W, reach=20.0, n_outputs=2, unequal=True, seed=2, lib=lib)
     top = np.linalg.eigvals(case.dense.A).real.max()
     times = [0.0, 0.1, *np.array([200.0, 300.0, 360.0, 500.0, 680.0, 720.0, 2e3]) / top]
     with np.errstate(over="ignore", invalid="ignore"):
@@ -769,9 +772,9 @@ def test_a_stable_flow_of_an_unstable_iteration(rule, reach):
 # --- the error bound
 
 
-def compressed_problem(seed, *, kernel, apart, smallest=1e-9):
+def compressed_problem(seed, *, kernel, apart, smallest=1e-9, lib=nf):
     market = graded(4, 3, 10, smallest, apart=apart and not kernel, seed=seed)
-    return market, modelled(market, np.random.default_rng(seed))
+    return market, modelled(market, np.random.default_rng(seed), lib)
 
 
 def compressed(market, built, tol, *, kernel):
@@ -779,7 +782,7 @@ def compressed(market, built, tol, *, kernel):
     if not kernel:
         return built[0].compress(tol), None
     stacked = market.J.reshape(-1, market.J.shape[2])
-    model = nf.LinearizedModel.from_kernel(stacked @ stacked.T, market.residual, tol=tol)
+    model = lib_of(built[0]).LinearizedModel.from_kernel(stacked @ stacked.T, market.residual, tol=tol)
     # a kernel fixes the coordinates up to a rotation: take the one that fits J best (Procrustes)
     U, _, Vt = np.linalg.svd(stacked.T @ model.jacobian.reshape(len(stacked), -1), full_matrices=False)
     return model, (U @ Vt).T
@@ -796,7 +799,7 @@ def true_deviations(case, flow, times):
 
 def coarse_answer(case, coarse, times, flow):
     """The coarse trajectory of the same system."""
-    system = nf.LinearSystem(case.rule, case.W, coarse, case.step_size, np.array(case.c))
+    system = lib_of(coarse).LinearSystem(case.rule, case.W, coarse, case.step_size, np.array(case.c))
     return system.flow(times) if flow else system.iterate(times)
 
 
@@ -817,13 +820,13 @@ class Late:
 @both_modes
 @pytest.mark.parametrize("kernel", [False, True], ids=["jacobian", "kernel"])
 @pytest.mark.parametrize("rule", ["dgd", "atc", "cta"])
-def test_the_rigorous_bound_holds(rule, kernel, flow):
+def test_the_rigorous_bound_holds(lib, rule, kernel, flow):
     """T12 on coarse models, many times or a single late one, at step sizes up to the edge of where it is a theorem."""
-    ratios = []
-    for seed, apart, reach in itertools.product(range(2), (False, True), (0.05, 0.9, 1.3, 1.9)):
+    ratios, grid = [], itertools.product(range(2), (False, True), (0.05, 0.9, 1.3, 1.9))
+    for seed, apart, reach in few(lib, grid, 4):
         if kernel and apart:
             continue  # a kernel's agents start together
-        market, built = compressed_problem(seed, kernel=kernel, apart=apart)
+        market, built = compressed_problem(seed, kernel=kernel, apart=apart, lib=lib)
         W = mixing(["path", "complete"][seed % 2])
         case = make(rule, W, market, built, ["given", "per_agent"][seed % 2], reach)
         if not flow and np.max(np.abs(np.linalg.eigvals(np.eye(40) + case.dense.A))) > 1 + 1e-9:
@@ -842,7 +845,7 @@ def test_the_rigorous_bound_holds(rule, kernel, flow):
                     assert np.all(answer.error_bound + noise >= true), (answer.error_bound, true)
                     ratios.extend((answer.error_bound / true)[true > 10 * noise])
     print(f"{len(ratios)} bounds over true errors: median {np.median(ratios):.3g}, largest {np.max(ratios):.3g}")
-    assert len(ratios) > 50
+    assert len(ratios) > (50 if lib is nf else 10)
 
 
 def test_the_estimated_bound_holds_nearly_always():

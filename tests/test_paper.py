@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import to_numpy
+from libraries import assert_at_home
 from market import CATALOGUE, mixing_of
 
 import ntkflow as nf
@@ -66,8 +68,9 @@ def test_a_study_stays_in_its_library(xp, rule):
         theta0 = model.init(seed=2, n_agents=3, other=data.x)
         study = nf.Study(mixing, model, theta0, data, rule, step_size=0.01, test_inputs=data.x[0, :2, :])
         runs = [study.predict(20), study.predict(20, flow=True), study.train(20)]
-        assert all(type(run.loss) is type(data.x) for run in runs)
-        losses.append([np.asarray(run.loss) for run in runs] + [np.asarray(runs[0].test_outputs)])
+        for run in runs:
+            assert_at_home(run, lib)
+        losses.append([to_numpy(run.loss) for run in runs] + [to_numpy(runs[0].test_outputs)])
     for found, expected in zip(losses[1], losses[0], strict=True):
         # a test output may nearly vanish: then a rounding of outputs of order one, 1e-14, is what remains
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-14)

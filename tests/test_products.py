@@ -11,6 +11,7 @@ from market import RULES, problem
 
 import ntkflow as nf
 from ntkflow import LinearizedModel
+from ntkflow._array import namespace
 from ntkflow.errors import InputError, NtkflowError
 from ntkflow.linearize import _sketch
 
@@ -21,7 +22,7 @@ class Network:
     """J (Q, n, P) of any library as products, counted; ``off`` is the relative error of a sloppy jvp."""
 
     def __init__(self, J, off=0.0):
-        self.J, self.flat = J, J.__array_namespace__().reshape(J, (-1, J.shape[2]))
+        self.J, self.flat = J, namespace(J).reshape(J, (-1, J.shape[2]))
         self.off, self.rng, self.calls = off, np.random.default_rng(5), {"jvp": 0, "vjp": 0}
 
     def jvp(self, v):
@@ -31,7 +32,7 @@ class Network:
 
     def vjp(self, u):
         self.calls["vjp"] += 1
-        return self.flat.T @ u.__array_namespace__().reshape(u, (-1,))
+        return self.flat.T @ namespace(u).reshape(u, (-1,))
 
     def model(self, residual=None, **more):
         residual = self.J[:, :, 0] if residual is None else residual

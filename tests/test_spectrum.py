@@ -7,6 +7,8 @@ import matplotlib.pyplot as plt
 import mpmath
 import numpy as np
 import pytest
+from conftest import to_numpy
+from libraries import few, sampled
 from market import CATALOGUE, RULES, TOPOLOGIES, linearized, mixing_of, problem
 from scipy.optimize import linear_sum_assignment
 
@@ -28,15 +30,15 @@ def _closed():
     plt.close("all")
 
 
-def system(rule, topology="cycle", step_size=STEP, **options):
+def system(rule, topology="cycle", step_size=STEP, xp=np, **options):
     graph = TOPOLOGIES[topology]
     case = problem(len(graph), **{"n_samples": 2, "n_parameters": 9, **options})
     W = mixing_of(rule, nf.weights.metropolis_hastings(graph))
-    return nf.LinearSystem(rule, W, linearized(case), step_size, "sum")
+    return nf.LinearSystem(rule, W, linearized(case, xp), step_size, "sum")
 
 
 def dense_eigenvalues(of):
-    A = of.dense()[0]
+    A = to_numpy(of.dense()[0])
     return np.linalg.eigvals(A + np.eye(len(A)))
 
 
@@ -77,11 +79,11 @@ def test_a_mode_that_is_averaged_away_has_agents():
 
 
 class TestEigenvalues:
-    @pytest.mark.parametrize("topology", FEW)
+    @sampled("topology", FEW, 3)
     @pytest.mark.parametrize("rule", CATALOGUE)
-    def test_all_of_them_with_their_multiplicities(self, rule, topology):
-        for P in (3, 9, 24):  # fewer parameters than rows, some more, many more
-            of = system(rule, topology, n_parameters=P, seed=P, unequal=P == 9)
+    def test_all_of_them_with_their_multiplicities(self, xp, rule, topology):
+        for P in few(xp, (3, 9, 24), 3, len(rule)):  # fewer parameters than rows, some more, many more
+            of = system(rule, topology, n_parameters=P, seed=P, unequal=P == 9, xp=xp)
             found = spectrum(of)
             wanted = dense_eigenvalues(of)
             # an eigenvalue in a Jordan block of size 2 is known to the dense solver up to the root of its rounding
@@ -104,9 +106,9 @@ class TestEigenvalues:
             assert distance(expanded(spectrum(of)), dense_eigenvalues(of)) < 1e-12
 
     @pytest.mark.parametrize("rule", ["extra", "diging", "atc"])
-    def test_in_thirty_digits(self, rule):
-        of = system(rule, "complete", n_samples=1, n_parameters=3)
-        A = of.dense()[0]
+    def test_in_thirty_digits(self, xp, rule):
+        of = system(rule, "complete", n_samples=1, n_parameters=3, xp=xp)
+        A = to_numpy(of.dense()[0])
         with mpmath.workdps(60):  # twice the digits, for defective eigenvalues
             exact = mpmath.eig(mpmath.matrix((A + np.eye(len(A))).tolist()), left=False, right=False)
         found = spectrum(of)
@@ -114,15 +116,15 @@ class TestEigenvalues:
             assert min(abs(complex(w) - z) for w in exact) < 1e-11
 
     @pytest.mark.parametrize("rule", ["dgd", "cta", "cdmsgd", "extra"])
-    def test_of_directed_graphs(self, rule):
-        lin = linearized(problem(5, n_samples=1, n_parameters=9))
+    def test_of_directed_graphs(self, xp, rule):
+        lin = linearized(problem(5, n_samples=1, n_parameters=9), xp)
         of = nf.LinearSystem(rule, directed(5), lin, STEP, "sum")
         found, wanted = spectrum(of), dense_eigenvalues(of)
         assert distance(expanded(found), wanted) < 20 * math.sqrt(np.finfo(float).eps * len(wanted))
 
     @pytest.mark.parametrize("rule", ["dgd", "atc", "extra"])
-    def test_of_agents_that_start_apart(self, rule):
-        of = system(rule, "star", apart=True, n_parameters=24)
+    def test_of_agents_that_start_apart(self, xp, rule):
+        of = system(rule, "star", apart=True, n_parameters=24, xp=xp)
         found, wanted = spectrum(of), dense_eigenvalues(of)
         assert distance(expanded(found), wanted) < 20 * math.sqrt(np.finfo(float).eps * len(wanted))
 
@@ -225,9 +227,9 @@ class TestKinds:
                 np.sort(-found.rates[own & found.seen].real), np.sort(STEP * kappa[q]), rtol=1e-10
             )
 
-    def test_participation_sums_to_one(self):
+    def test_participation_sums_to_one(self, xp):
         for rule in CATALOGUE:
-            np.testing.assert_allclose(spectrum(system(rule)).participation.sum(axis=1), 1.0)
+            np.testing.assert_allclose(spectrum(system(rule, xp=xp)).participation.sum(axis=1), 1.0)
 
     def test_what_extra_conserves_is_hidden(self):
         """Σ (z − θ): one number for each common direction that is seen, eigenvalue 1 exactly."""
@@ -259,11 +261,11 @@ class TestKinds:
 
 class TestRates:
     @pytest.mark.parametrize("rule", CATALOGUE)
-    def test_the_slowest_mode_is_what_a_long_run_shows(self, rule):
-        of = system(rule, "star", n_parameters=4)
+    def test_the_slowest_mode_is_what_a_long_run_shows(self, xp, rule):
+        of = system(rule, "star", n_parameters=4, xp=xp)
         found = spectrum(of)
-        A, _, C, _ = of.dense()
-        M, moved = A + np.eye(len(A)), of.full.drive.ravel()
+        A, _, C, _ = map(to_numpy, of.dense())
+        M, moved = A + np.eye(len(A)), to_numpy(of.full.drive).ravel()
         late = np.linalg.matrix_power(M, 2000) @ moved
         later = np.linalg.matrix_power(M, 2000) @ late
         seen = math.log(np.linalg.norm(C @ later) / np.linalg.norm(C @ late)) / 2000
@@ -282,10 +284,10 @@ class TestRates:
         np.testing.assert_allclose(found.flow_time_constants, [-5, math.inf, 2, 1, 1 / 1.5, 2])
 
     @pytest.mark.parametrize("rule", ["dgd", "atc", "cta"])
-    def test_slow_modes_keep_their_digits(self, rule):
+    def test_slow_modes_keep_their_digits(self, xp, rule):
         """A rate of 1e-16 beside one of 1e-2: lost in 1 − eigenvalue, not in the factor."""
-        J = np.array([[[1.0, 0.0], [0.0, 1e-7]]] * 3)
-        lin = nf.LinearizedModel.from_jacobian(J, np.ones((3, 2)))
+        J = xp.asarray([[[1.0, 0.0], [0.0, 1e-7]]] * 3)
+        lin = nf.LinearizedModel.from_jacobian(J, xp.ones((3, 2)))
         found = spectrum(nf.LinearSystem(rule, nf.weights.metropolis_hastings(nf.graphs.path(3)), lin, 0.01, "sum"))
         slowest = found.slowest
         assert slowest.time_constant == pytest.approx(1e16, rel=1e-9)
@@ -356,10 +358,10 @@ class TestReports:
 
 
 class TestLocus:
-    def test_rows_are_spectra(self):
+    def test_rows_are_spectra(self, xp):
         for rule in ("dgd", "cta", "diging"):
             etas = [0.001, 0.02, 0.3]
-            found = root_locus(system(rule), etas)
+            found = root_locus(system(rule, xp=xp), etas)
             for eta, z in zip(etas, found.eigenvalues, strict=True):
                 other = spectrum(system(rule, step_size=eta))
                 assert distance(z, other.eigenvalues[other.seen]) < 1e-6  # conserved and slow ones may trade places

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from conftest import to_numpy
+from libraries import assert_at_home
 
 import ntkflow as nf
 from ntkflow.errors import NtkflowError
@@ -73,15 +75,27 @@ def test_counts_shape_the_rule():
 @pytest.mark.parametrize(
     ("algorithm", "given"), [("gd", {}), ("fedavg", {"E": 3}), ("icdsgd", {"tau": 2}), ("icdsgd", {"tau": 5})]
 )
-def test_shaped_and_averaging_rules_train_as_they_predict(algorithm, given):
+def test_shaped_and_averaging_rules_train_as_they_predict(lib, algorithm, given):
     """An affine model has no Taylor remainder, so training and closed form must be one."""
     line = nf.models.Affine(2)
     W = mixing if algorithm == "icdsgd" else None
     start = np.random.default_rng(0).standard_normal((4, 3))
-    study = made(W=W, model=line, theta0=start, algorithm=algorithm, step_size=0.1, **given)
+    moons = lib.datasets.from_arrays(data.x, data.y)
+    study = lib.Study(W, line, start, moons, algorithm, step_size=0.1, **given)
     predicted, observed = study.predict(40), study.train(40)
     np.testing.assert_allclose(predicted.deviation, observed.deviation, atol=1e-12)
     np.testing.assert_allclose(predicted.loss, observed.loss, rtol=1e-11)
+
+
+def test_what_a_study_finds_stays_on_the_device_of_its_data(xp):
+    moons = nf.datasets.from_arrays(xp.asarray(data.x), xp.asarray(data.y))
+    start = model.init(seed=0, other=moons.x)
+    study = nf.Study(mixing, model, start, moons, "diging", 1e-3, test_inputs=moons.x[0, :2, :])
+    found = (moons, study.linearized, study.network, study.predict(3), study.train(3), study.gap(3), study.trust(3))
+    for result in (*found, study.using(algorithm="atc").predict(times=[0.5, np.inf], flow=True)):
+        assert_at_home(result, xp)
+    for result in (study.spectrum(), study.limit()):  # reports, on the host
+        assert_at_home(result, np)
 
 
 def test_a_parameter_is_changed_by_either_name():
@@ -127,19 +141,20 @@ def test_careless_use_gets_one_clear_line(call, shown):
     assert "\n" not in str(caught.value)
 
 
-def test_a_few_steps_are_not_worth_a_compression():
+def test_a_few_steps_are_not_worth_a_compression(xp):
     """From the Jacobians as they are, before anything else is asked; afterwards everything shares the compression."""
     rng = np.random.default_rng(0)
-    J, e = rng.standard_normal((4, 150, 1200)) / 35, rng.standard_normal((4, 150))
+    J, e = xp.asarray(rng.standard_normal((4, 150, 1200)) / 35), xp.asarray(rng.standard_normal((4, 150)))
     model = nf.LinearizedModel.from_jacobian(J, e)
     system = nf.LinearSystem("dgd", nf.weights.metropolis_hastings(nf.graphs.cycle(4)), model, 0.1, "sum")
     few = system.iterate([0, 1, 3])
     assert "compact" not in vars(model)
     assert few.landscape is model
-    np.testing.assert_array_equal(few.error_bound > 0, [False, True, True])
+    np.testing.assert_array_equal(to_numpy(few.error_bound) > 0, [False, True, True])
     many = system.iterate(range(300))
     assert "compact" in vars(model)
     again = system.iterate([0, 1, 3])
     assert again.landscape is model.compact
-    np.testing.assert_allclose(few.loss, many.loss[[0, 1, 3]], rtol=1e-12)
-    np.testing.assert_allclose(few.deviation, again.deviation, atol=1e-13 * np.abs(few.deviation).max())
+    np.testing.assert_allclose(to_numpy(few.loss), to_numpy(many.loss)[[0, 1, 3]], rtol=1e-12)
+    moved = to_numpy(few.deviation)
+    np.testing.assert_allclose(moved, to_numpy(again.deviation), atol=1e-13 * np.abs(moved).max())

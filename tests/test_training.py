@@ -12,6 +12,7 @@ import numpy as np
 import oracles
 import pytest
 import scipy.special
+from libraries import few, lib_of
 from market import RULES, TOPOLOGIES
 
 import ntkflow as nf
@@ -98,18 +99,18 @@ class Setting:
         return [theta0.copy() for _ in range(Q)] if theta0.ndim == 1 else list(theta0)
 
 
-def dealt(n_outputs, unequal, seed):
+def dealt(n_outputs, unequal, seed, lib=nf):
     """Random data; where sizes differ the padding is filled with junk that nobody may read."""
     rng = np.random.default_rng(seed)
     sizes = [3, 1, 2, 3] if unequal else [D] * Q
     x, y = rng.standard_normal((Q, D, N)), rng.standard_normal((Q, D, n_outputs))
-    data = nf.datasets.from_arrays(x, y, n_samples=sizes)
+    data = lib.datasets.from_arrays(x, y, n_samples=sizes)
     return data, [x[q, : sizes[q]] for q in range(Q)], [y[q, : sizes[q]] for q in range(Q)]
 
 
 @cache
-def setting(kind, n_outputs=1, apart=False, unequal=False, seed=0):
-    data, x, y = dealt(n_outputs, unequal, seed)
+def setting(kind, n_outputs=1, apart=False, unequal=False, seed=0, lib=nf):
+    data, x, y = dealt(n_outputs, unequal, seed, lib)
     agents = Q if apart else None
     if kind == "affine":
         model = nf.models.Affine(N, n_outputs, std=1.0)
@@ -134,7 +135,7 @@ def setting(kind, n_outputs=1, apart=False, unequal=False, seed=0):
 
 def study(case, rule, normalization, step_size=0.05):
     given = GIVEN if normalization == "given" else normalization
-    return nf.Study(W, case.model, case.theta0, case.data, rule, step_size, given)
+    return lib_of(case.data).Study(W, case.model, case.theta0, case.data, rule, step_size, given)
 
 
 def relative(found, truth, scale=None):
@@ -179,11 +180,12 @@ KINDS = ["affine", "sigmoid", "tanh", "relu", "erf", "gelu", "sigmoid last"]
 
 @pytest.mark.parametrize("kind", KINDS)
 @every_rule
-def test_training_is_the_agents_own_loop(rule, kind):
+def test_training_is_the_agents_own_loop(lib, rule, kind):
     """Eqs. (4)-(6), T10 and T11 with the gradient of the real loss, every start, size, output and normalization."""
-    for i, (n_outputs, apart, unequal) in enumerate(VARIANTS):
-        case = setting(kind, n_outputs, apart, unequal, seed=i)
-        for normalization in NORMALIZATIONS if kind in ("affine", "sigmoid") else NORMALIZATIONS[i % 5 : i % 5 + 1]:
+    for i, (n_outputs, apart, unequal) in few(lib, enumerate(VARIANTS), 8, len(kind)):
+        case = setting(kind, n_outputs, apart, unequal, seed=i, lib=lib)
+        every = kind in ("affine", "sigmoid")
+        for normalization in few(lib, NORMALIZATIONS if every else NORMALIZATIONS[i % 5 : i % 5 + 1], 4):
             observed = study(case, rule, normalization).train(STEPS)
             states = oracles.run(rule, W, case.starts(), case.gradient(normalization), 0.05, STEPS)
             found = errors(case, observed, states)
@@ -195,11 +197,11 @@ def test_training_is_the_agents_own_loop(rule, kind):
 
 @pytest.mark.parametrize("kind", ["affine", "sigmoid last"])
 @every_rule
-def test_a_model_that_is_linear_is_predicted_exactly(rule, kind):
+def test_a_model_that_is_linear_is_predicted_exactly(lib, rule, kind):
     """No Taylor remainder: the closed form of the iteration is the training run."""
-    for i, (n_outputs, apart, unequal) in enumerate(VARIANTS):
-        case = setting(kind, n_outputs, apart, unequal, seed=10 + i)
-        for normalization in NORMALIZATIONS:
+    for i, (n_outputs, apart, unequal) in few(lib, enumerate(VARIANTS), 8, len(kind) + len(rule)):
+        case = setting(kind, n_outputs, apart, unequal, seed=10 + i, lib=lib)
+        for normalization in few(lib, NORMALIZATIONS, 4):
             experiment = study(case, rule, normalization)
             predicted, observed = experiment.predict(STEPS * 5), experiment.train(STEPS * 5)
             size = np.max(np.abs(case.theta0 + observed.deviation))
@@ -216,11 +218,11 @@ def test_a_model_that_is_linear_is_predicted_exactly(rule, kind):
 
 
 @every_rule
-def test_one_agent_trains_alone(rule):
+def test_one_agent_trains_alone(lib, rule):
     """One agent, W = [[1]]: plain gradient descent, or its momentum and tracking forms."""
     case = setting("sigmoid", 2, False, False, seed=4)
-    data = nf.datasets.from_arrays(case.x[0][None], case.y[0][None])
-    observed = nf.Study(np.ones((1, 1)), case.model, case.theta0, data, rule, 0.05, "torch_mse").train(STEPS)
+    data = lib.datasets.from_arrays(case.x[0][None], case.y[0][None])
+    observed = lib.Study(np.ones((1, 1)), case.model, case.theta0, data, rule, 0.05, "torch_mse").train(STEPS)
     states = oracles.run(rule, np.ones((1, 1)), [case.theta0], case.gradient("torch_mse"), 0.05, STEPS)
     assert relative(case.theta0 + observed.deviation, states[:, 0]) <= TOL
 
@@ -251,9 +253,9 @@ def test_torch_mse_is_the_mean_over_all_entries():
 
 
 @every_rule
-def test_overflow_in_training_is_infinite_and_never_nan(rule):
+def test_overflow_in_training_is_infinite_and_never_nan(lib, rule):
     """A step size far too large for a linear model: the run goes through the largest number and on."""
-    observed = study(setting("affine", 2, True, True, seed=1), rule, "sum", 1e3).train(200)
+    observed = study(setting("affine", 2, True, True, seed=1, lib=lib), rule, "sum", 1e3).train(200)
     for name in ("loss", "global_loss", "consensus_error", "deviation"):
         values = getattr(observed, name)
         assert not np.isnan(values).any(), name

@@ -12,18 +12,19 @@ from ntkflow.errors import InputError
 TIMES = [0, 1, 10, 100, 400]
 
 
-def study(width=64, rule="dgd", theta0=None, model=None, step_size=0.02, seed=0):
-    data = nf.datasets.half_moons(n_agents=4, n_samples=6, noise=0.1, seed=0)
-    model = model or nf.models.MLP([2, width, 1], activation="tanh")
+def study(width=64, rule="dgd", theta0=None, model=None, step_size=0.02, seed=0, lib=nf):
+    moons = nf.datasets.half_moons(n_agents=4, n_samples=6, noise=0.1, seed=0)
+    data = lib.datasets.from_arrays(moons.x, moons.y)
+    model = model or lib.models.MLP([2, width, 1], activation="tanh")
     W = nf.weights.metropolis_hastings(nf.graphs.path(4))
     start = model.init(seed=seed) if theta0 is None else theta0
-    return nf.Study(W, model, start, data, rule, step_size=step_size, normalization="sum")
+    return lib.Study(W, model, start, data, rule, step_size=step_size, normalization="sum")
 
 
 @pytest.mark.parametrize("flow", [False, True])
 @pytest.mark.parametrize("rule", ["dgd", "cta", "cdmsgd", "diging"])
-def test_it_is_the_network_less_its_linearisation(rule, flow):
-    here = study(rule=rule, step_size=2e-3)
+def test_it_is_the_network_less_its_linearisation(lib, rule, flow):
+    here = study(rule=rule, step_size=2e-3, lib=lib)
     found, predicted = here.trust(times=TIMES, flow=flow), here.predict(times=TIMES, flow=flow)
     J, theta, x = here.model.jacobian(here.network.theta0, here.data.x), here.theta0, here.data.x
     f0 = here.model(here.network.theta0, x).reshape(4, -1)
@@ -34,8 +35,8 @@ def test_it_is_the_network_less_its_linearisation(rule, flow):
         np.testing.assert_allclose(found.movement[t], np.linalg.norm(linear, axis=1), rtol=1e-6, atol=1e-12)
 
 
-def test_the_horizon_is_the_first_time_beyond_the_tolerance():
-    here = study()
+def test_the_horizon_is_the_first_time_beyond_the_tolerance(lib):
+    here = study(lib=lib)
     loose, tight = here.trust(times=TIMES, tolerance=0.5), here.trust(times=TIMES, tolerance=1e-3)
     assert loose.horizon == math.inf
     assert tight.horizon in TIMES
@@ -59,16 +60,16 @@ def test_wide_networks_can_be_trusted_more():
     assert narrow / wide > 8 / 2**0.5
 
 
-def test_agents_that_start_apart():
+def test_agents_that_start_apart(lib):
     model = nf.models.MLP([2, 64, 1], activation="tanh")
     start = model.init(seed=0) + 1e-3 * np.random.default_rng(0).standard_normal((4, model.n_parameters))
-    found = study(theta0=start).trust(steps=20)
+    found = study(theta0=start, lib=lib).trust(steps=20)
     assert found.departure.shape == (21, 4)
     assert 0 < found.relative[-1] < 0.1
 
 
-def test_what_overflows_is_not_trusted():
-    found = study(step_size=10.0).trust(times=[1, 5000])
+def test_what_overflows_is_not_trusted(lib):
+    found = study(step_size=10.0, lib=lib).trust(times=[1, 5000])
     assert found.relative[-1] == math.inf
     assert not np.isnan(to_numpy(found.departure)).any()
 

@@ -9,6 +9,9 @@ therefore splits exactly: on R^s it is the same polynomial in W_R = Tᵀ𝓦T an
 of R in which W_R is diagonal; on the rest it is m_λ P − r_λ copies of the s × s matrix M(λ, 0) (theory T5, T9).
 
 For any other W the learning part is all of the compressed space, T = I.
+
+Here a system of any library, on any device, comes to the host: verdicts, orders and spectra are reports about small
+matrices, made with what no array library but NumPy has with SciPy (general eigenproblems, staircases, Lyapunov).
 """
 
 from __future__ import annotations
@@ -307,8 +310,9 @@ class Reduction:
 def reduction(system: LinearSystem) -> Reduction:
     """Split a system into its learning and its mixing part, on the compressed model.
 
-    Arrays of any library are taken to NumPy here.  Cost: one singular value decomposition of size Q·min(n, p) × m_λ p
-    for each distinct eigenvalue of a symmetric W.  Computed once a system: `LinearSystem.reduced`.
+    The compressed model is taken to NumPy here, once (`to_numpy`), whatever its library and device. Cost: one singular
+    value decomposition of size Q·min(n, p) × m_λ p for each distinct eigenvalue of a symmetric W. Computed once a
+    system: `LinearSystem.reduced`.
     """
     operator = system.compact
     model, W = operator.model, np.asarray(to_numpy(operator.W), float)

@@ -63,6 +63,7 @@ def compare(designs: Sequence[Any], labels: Sequence[str] | None = None, max_ste
 
     Notes
     -----
+    Reports are made on the host, whatever the systems' libraries and devices.
     Cost: for each design one reduction, one spectrum and the limit; with ``max_step_size`` the search for the largest
     step, once for all designs that differ in their step size only.
     """

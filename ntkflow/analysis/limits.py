@@ -49,7 +49,8 @@ def limit(system: LinearSystem | Study, flow: bool = False) -> Limit:
     Whether a minimiser is shared is decided by one least-squares problem, of Qn rows; whether the rule has a bias by
     running it, in exact arithmetic, on two agents of one parameter. So the verdict does not compare small floats of
     trajectories; but a real network has no sharp rank, and "shared" means up to `Limit.tolerance`. The limit itself
-    is the trajectory at infinity, at its cost. Computed on the compressed model, on the CPU.
+    is the trajectory at infinity, at its cost. Computed on the compressed model; what is
+    found is given in NumPy, on the host, whatever the system's library and device.
 
     References
     ----------

@@ -55,6 +55,7 @@ def root_locus(system: LinearSystem | Study, step_sizes: Sequence[float] | None 
 
     Notes
     -----
+    Computed and given in NumPy, on the host, whatever the system's library and device.
     Cost: K eigenvalue problems and some twenty to find where stability ends, symmetric where M has a symmetric factor
     (DGD, ATC, CTA).
     """

@@ -171,9 +171,9 @@ def minimality(system: LinearSystem | Study) -> MinimalityReport:
 
     Notes
     -----
-    Computed on the compressed model, in NumPy; arrays of other libraries are taken there.  Eigenvalues of W within
-    10 Q·eps·‖W‖ of each other are one, and one that is as near to a whole number is that number.  Ranks are numerical:
-    a real network's Jacobian has no gap in its singular values, and ``gap`` says so.
+    Computed on the compressed model, in NumPy, on the host, whatever the system's library and device. Eigenvalues of W
+    within 10 Q·eps·‖W‖ of each other are one, and one that is as near to a whole number is that number. Ranks are
+    numerical: a real network's Jacobian has no gap in its singular values, and ``gap`` says so.
 
     Cost: a singular value decomposition an eigenvalue of W for rules of one block.  Rules of several blocks take one
     of size s·d for the kernel, and a staircase of that size where curvature stands in the middle of a word (trackers,

@@ -52,11 +52,12 @@ def spectrum(system: LinearSystem | Study) -> Spectrum:
 
     Notes
     -----
-    Computed on the compressed model, in NumPy. Where the rule has a symmetric factor G (DGD, ATC, CTA; symmetric W), by
-    the singular values of G on the learning part: every rate to full relative accuracy, O(Q n d²). Otherwise by a dense
-    eigenvalue problem of size s·d, whose errors near a defective eigenvalue are roots of the rounding. Mixing modes
-    come from the exact polynomial det(z I − M(λ, 0)). For a W that is not symmetric nothing can be split
-    off but what compression has left out; all else counts as learning part.
+    Computed on the compressed model and given in NumPy, on the host, whatever the system's library and device. Where
+    the rule has a symmetric factor G (DGD, ATC, CTA; symmetric W), by the singular values of G on the learning part:
+    every rate to full relative accuracy, O(Q n d²). Otherwise by a dense eigenvalue problem of size s·d, whose errors
+    near a defective eigenvalue are roots of the rounding. Mixing modes come from the exact characteristic polynomial of
+    M(λ, 0). For a W that is not symmetric nothing can be split off but what compression has left out; all else counts
+    as learning part.
 
     Examples
     --------

@@ -200,12 +200,13 @@ def stability(system: LinearSystem | Study) -> StabilityReport:
 
     Notes
     -----
-    A verdict is "stable" when every driven and seen eigenvalue z of M is proved to have |z| < 1 (iteration) or
-    Re z < 1 (flow); by a theorem (T3, T4, T7, T8) where one applies, else by Weyl's bound, Gershgorin's discs or a
-    Lyapunov matrix. The numbers are NumPy's, in double precision, on the compressed model, and enclosures allow for
-    what it moves in them; where a mixing mode is so near to the edge that directions too faint to be in it could be
-    unstable, the verdict is "undecided". Largest step sizes are exact for DGD and, where T8 says so, for ATC and CTA;
-    else they are the first crossing of a scan, which may miss a short excursion.
+    A verdict is "stable" when every driven and seen eigenvalue z of M is proved to have |z| < 1 (iteration) or Re z < 1
+    (flow); by a theorem (T3, T4, T7, T8) where one applies, else by Weyl's bound, Gershgorin's discs or a Lyapunov
+    matrix. The numbers are NumPy's, on the host (whatever the system's library and device), in double precision, on the
+    compressed model, and enclosures allow for what it moves in them; where a mixing mode is so near to the edge that
+    directions too faint to be in it could be unstable, the verdict is "undecided". Largest step sizes are exact for DGD
+    and, where T8 says so, for ATC and CTA; else they are the first crossing of a scan, which may miss a short
+    excursion.
 
     Cost: for one-block rules with a symmetric W some symmetric eigenproblems of size Σ r_λ; else an eigenproblem for
     every step size of the scan.
@@ -271,7 +272,7 @@ def stability_region(system: LinearSystem | Study, step_sizes: Sequence[float], 
     Returns
     -------
     (len(step_sizes), len(momenta)) numpy array
-        On the driven and seen part; the region is where it is below 1.
+        On the host, whatever the system's library; on the driven and seen part; the region is where it is below 1.
 
     Raises
     ------

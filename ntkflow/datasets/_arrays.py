@@ -145,5 +145,5 @@ def _as_floating(x: Array, y: Array) -> tuple[Array, Array]:
         real = hasattr(array, "dtype") and xp.isdtype(array.dtype, ("bool", "integral", "real floating"))
         require(real, name, "real numbers", f"{getattr(array, 'dtype', type(array).__name__)}")
     floating = [array.dtype for array in (x, y) if xp.isdtype(array.dtype, "real floating")]
-    dtype = xp.result_type(*floating) if floating else xp.asarray(0.0).dtype
+    dtype = xp.result_type(*floating) if floating else xp.asarray(0.0, device=device(x)).dtype
     return xp.astype(x, dtype), xp.astype(y, dtype)

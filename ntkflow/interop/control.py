@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._array import Array
+from .._array import Array, like, namespace_or_none, to_numpy
 from ..analysis.gains import Gains
 from ..errors import require
 from .matrices import MatrixSystem, held_input, matrices, minimal_matrices
@@ -58,6 +58,7 @@ def to_control(system: LinearSystem | MatrixSystem, dt: float | bool = 0, minima
 
     Notes
     -----
+    python-control's matrices are NumPy's: arrays of other libraries and devices are taken to the CPU here.
     B takes residuals to the first update, see `matrices`, so that every simulation starts at zero.
     """
     import control
@@ -100,7 +101,8 @@ def from_control(plant: control.StateSpace, held: Array | None = None) -> Matrix
             "convert it with control.ss")  # fmt: skip
     require(not np.any(plant.D), "plant", "no feedthrough, D = 0", "a D that is not zero")
     A = plant.A - np.eye(plant.nstates) if plant.isdtime(strict=True) else plant.A
-    held = None if held is None else np.asarray(held, dtype=float)
+    if held is not None:
+        held = like(held if namespace_or_none(held) is None else to_numpy(held), plant.A)
     return MatrixSystem(A, plant.B, plant.C, held, tuple(plant.state_labels), tuple(plant.input_labels),
                         tuple(plant.output_labels))  # fmt: skip
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._array import Array, like, namespace, svd, to_numpy
+from .._array import Array, eye, namespace, svd, to_numpy, zeros
+from .._times import times_given
 from ..analysis._staircase import observable, reachable
 from ..analysis.gains import Gains
 from ..errors import ShapeError, refuse, require, require_array, require_shape
@@ -44,7 +45,7 @@ class MatrixSystem:
     Parameters
     ----------
     A, B, C : (N, N), (N, m), (l, N)
-        NumPy arrays.  A = M − I for the flow and the iteration alike.
+        Of any library, taken to NumPy, on the CPU.  A = M − I for the flow and the iteration alike.
     held : (m,) or None
         The input that training holds for ever: the residuals at the start.
     states, inputs, outputs : tuple of str
@@ -65,6 +66,9 @@ class MatrixSystem:
         require_shape("C", self.C, (require_array("C", self.C, 2).shape[0], N))
         if self.held is not None:
             require_shape("held", self.held, (m,))
+        for name in ("A", "B", "C", "held"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, to_numpy(getattr(self, name)))
         for name, size in (("states", N), ("inputs", m), ("outputs", len(self.C))):
             given = tuple(getattr(self, name)) or tuple(f"{name[:-1]}[{i}]" for i in range(size))
             require(len(given) == size, name, f"{size} names", len(given), error=ShapeError)
@@ -113,13 +117,12 @@ class MatrixSystem:
         return MatrixSystem(A, B, C, self.held, (), self.inputs, self.outputs)
 
     def _response(self, times: Any, held: Array | None, *, flow: bool) -> Array:
-        e = self.held if held is None else require_shape("held", held, (self.B.shape[1],))
+        e = self.held if held is None else to_numpy(require_shape("held", held, (self.B.shape[1],)))
         if e is None:
             refuse("held", f"an input of {self.B.shape[1]} numbers", None, "pass held=")
-        values = [float(t) for t in np.atleast_1d(times)]
-        proper = all(t >= 0 and (flow or math.isinf(t) or t.is_integer()) for t in values)
-        require(proper, "times", "numbers >= 0" if flow else "whole numbers >= 0", values)
-        found = np.stack(propagated(self.A, self.B @ e, Times(tuple(values), flow))) @ self.C.T
+        values = times_given("times", times)
+        require(flow or all(math.isinf(t) or t.is_integer() for t in values), "times", "whole numbers >= 0", values)
+        found = np.stack(propagated(self.A, self.B @ e, Times(values, flow))) @ self.C.T
         return found if np.ndim(times) else found[0]
 
 
@@ -154,12 +157,9 @@ def matrices(system: LinearSystem) -> MatrixSystem:
     operator = system.full
     A, _, C, _ = system.dense()
     Q, n = operator.model.residual.shape
-    *columns, start = to_numpy(_first_updates(operator)).reshape(len(A), -1).T
-    inputs = _names("e", Q, n)
-    if _has_start(system):
-        columns, inputs = [*columns, start], [*inputs, "start"]
+    B, inputs = namespace(A).reshape(_first_updates(operator), (A.shape[0], -1)), _names("e", Q, n)
+    B, inputs = (B, [*inputs, "start"]) if _has_start(system) else (B[:, :-1], inputs)
     states = [name for block in operator.program.blocks for name in _names(str(block), *operator.shape[1:])]
-    A, B, C = to_numpy(A), np.stack(columns, axis=1), to_numpy(C)
     return MatrixSystem(A, B, C, held_input(system), tuple(states), tuple(inputs), tuple(_names("f", Q, n)))
 
 
@@ -207,11 +207,10 @@ def _first_updates(operator: StateOperator) -> Array:
     """U(s₀) − s₀ for a residual of 1 in each row of each agent, and for the agents' starts, (blocks, Q, p, Q n + 1)."""
     model, xp = operator.model, namespace(operator.W)
     Q, n, p = model.jacobian.shape
-    forces, theta = np.zeros((2, Q, p, Q * n + 1))
-    for q, J in enumerate(to_numpy(model.jacobian)):
-        forces[q, :, q * n : (q + 1) * n] = float(operator.scale[q]) * J.T
-    theta[:, :, -1] = to_numpy(model.start)
-    forces, theta = like(forces, operator.W), like(theta, operator.W)
+    pulled = xp.matrix_transpose(operator.scale[:, None, None] * model.jacobian)
+    own = xp.reshape(eye(Q, pulled)[:, None, :, None] * pulled[:, :, None, :], (Q, p, Q * n))
+    forces = xp.concat([own, zeros((Q, p, 1), pulled)], axis=2)
+    theta = xp.concat([xp.zeros_like(own), model.start[:, :, None]], axis=2)
 
     def gradient(x: Array) -> Array:
         return operator.hessian(x - theta) + forces

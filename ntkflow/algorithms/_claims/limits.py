@@ -70,12 +70,12 @@ def finds_the_minimiser(system: LinearSystem) -> bool | None:
     """The iteration ends at the consensual minimiser of Σ f_q; None where it is still on its way."""
     with overflow_allowed():
         run, last = system.iterate(LATE), system.compact
-        state = to_numpy(last.origin + run.states[0])
+        state = to_numpy(last.origin + run.states[0, ...])
         if not np.all(np.isfinite(state)):
             return False
         if _is_minimiser(system, to_numpy(system.model.start) + to_numpy(run.deviation)[0]):
             return True
-        speed = np.linalg.norm(to_numpy(last.apply(run.states[0]) + last.input))
+        speed = np.linalg.norm(to_numpy(last.apply(run.states[0, ...]) + last.input))
     at_rest = speed <= ROUNDING * system.step_size * _slope(system)
     return False if at_rest or np.linalg.norm(state) > 1 / BLUR**2 else None
 
