@@ -67,7 +67,7 @@ def _derived(compute: Callable[[Trajectory], Array]) -> cached_property[Array]:
     return cached_property(value)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trajectory:
     r"""Where every agent is at every time; losses and outputs are computed when first asked for.
 
@@ -114,6 +114,11 @@ class Trajectory:
     error_bound: Array | None = field(default=None, repr=False)
     bound_kind: str | None = None
     recorded: Array | None = field(default=None, repr=False)  # residuals (T, Q, n) met on the way
+
+    def __repr__(self) -> str:
+        T, (Q, p) = self.times.shape[0], self.landscape.start.shape
+        bound = "" if self.bound_kind is None else f", bound {self.bound_kind}"
+        return f"Trajectory of {self.label}: {T} times, {Q} agents, {p} coordinates each, by {self.method}{bound}"
 
     @_derived
     def residual(self) -> Array:

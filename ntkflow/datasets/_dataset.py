@@ -11,7 +11,7 @@ from .._array import Array, device, namespace, namespace_or_none, to_numpy
 from ..errors import ShapeError, refuse, require, require_array, require_count, require_together
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Data dealt to Q agents: ``x[q, d]`` with target ``y[q, d]`` for d < ``n_samples[q]``, zeros after that.
 
@@ -64,6 +64,14 @@ class Dataset:
         for name, array in (("x", self.x), ("y", self.y)):
             clean = not bool(xp.any(padding & (array != 0)))
             require(clean, name, "zeros after each agent's true samples", "other values", "use from_arrays")
+
+    def __repr__(self) -> str:
+        sizes = sorted({int(size) for size in self.n_samples})
+        samples = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+        return (
+            f"Dataset {self.name!r}: {self.n_agents} agents, {samples} samples each, "
+            f"{self.x.shape[2]} inputs, {self.y.shape[2]} outputs"
+        )
 
     @property
     def n_agents(self) -> int:
