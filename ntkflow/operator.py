@@ -104,7 +104,7 @@ class StateOperator:
     def _words_of(self, source: sympy.Symbol) -> Words:
         read_as = {} if self.rule.uses_graph else {"average": "W"}
         words = self.rule.words[theta].get(source, {})
-        return {tuple(read_as.get(a, a) for a in word): float(in_numbers(c, self.numbers)) for word, c in words.items()}
+        return {tuple(read_as.get(a, a) for a in word): in_numbers(c, self.numbers) for word, c in words.items()}
 
     @cached_property
     def _parts(self) -> Parts:
@@ -144,11 +144,6 @@ class StateOperator:
         J = self.model.jacobian
         return namespace(J).matrix_transpose(J) @ (self.scale[:, None] * residual)[:, :, None]
 
-    def affine_gradient(self, residual: Array, origin: Array) -> Callable[[Array], Array]:
-        """x ↦ Ψ (x − origin) + c Jᵀ residual, the gradient of the linearised loss."""
-        constant = self.gradient_of(residual)
-        return lambda x: self.hessian(x - origin) + constant
-
     def update(self, state: Array, gradient: Callable[[Array], Array]) -> Array:
         """The rule's next state, (blocks, Q, p, k) to the same."""
         new = self.program.update(tuple(state[i, ...] for i in range(state.shape[0])), self.mix, gradient)
@@ -162,8 +157,9 @@ class StateOperator:
 
     @cached_property
     def gradient(self) -> Callable[[Array], Array]:
-        """The gradient of the linearised loss at parameters (Q, p, k)."""
-        return self.affine_gradient(self.model.residual, self.model.start[..., None])
+        """The gradient of the linearised loss at parameters (Q, p, k), x ↦ Ψ (x − start) + c Jᵀ e."""
+        start, constant = self.model.start[..., None], self.scale[:, None, None] * self.model.slope
+        return lambda x: self.hessian(x - start) + constant
 
     @cached_property
     def start(self) -> Array:
@@ -187,13 +183,13 @@ class StateOperator:
     @cached_property
     def input(self) -> Array:
         """u (blocks, Q, p) of ẋ = A x + u, x = (θ − θ(0), auxiliary blocks)."""
-        return self._moved(self.origin)
+        return self.drive if self.shape[0] == 1 else self._moved(self.origin)
 
     def input_of(self, residual: Array) -> Array:
         """B e: what residuals e (Q, n) add to u."""
         xp = namespace(self.W)
         zero = xp.zeros_like(self.origin)[..., None]
-        return self.update(zero, self.affine_gradient(residual, 0.0))[..., 0]
+        return self.update(zero, lambda x: self.hessian(x) + self.gradient_of(residual))[..., 0]
 
     def output_of(self, state: Array) -> Array:
         """C x: what a deviation (blocks, Q, p) adds to the outputs, (Q, n)."""

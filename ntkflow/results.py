@@ -114,6 +114,7 @@ class Trajectory:
     error_bound: Array | None = field(default=None, repr=False)
     bound_kind: str | None = None
     recorded: Array | None = field(default=None, repr=False)  # residuals (T, Q, n) met on the way
+    squares: Array | None = field(default=None, repr=False)  # ‖r_q‖² (T, Q), where the bound has needed them
 
     @_derived
     def residual(self) -> Array:
@@ -123,8 +124,10 @@ class Trajectory:
     @_derived
     def loss(self) -> Array:
         """‖r_q‖² / (2 D_q), (T, Q), under every normalization."""
-        xp = namespace(self.states)
-        return xp.sum(self.residual**2, axis=2) / (2.0 * self.landscape.n_samples)[None, :]
+        squares = self.squares
+        if squares is None:
+            squares = namespace(self.states).sum(self.residual**2, axis=2)
+        return squares / (2.0 * self.landscape.n_samples)[None, :]
 
     @_derived
     def global_loss(self) -> Array:

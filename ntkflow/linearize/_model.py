@@ -107,6 +107,11 @@ class LinearizedModel(FromStreams):
         return namespace(self.jacobian).matrix_transpose(self.jacobian) @ self.jacobian
 
     @cached_property
+    def slope(self) -> Array:
+        """J_qᵀ e_q, (Q, p, 1): the gradient of every agent at the start, without its factor."""
+        return namespace(self.jacobian).matrix_transpose(self.jacobian) @ self.residual[:, :, None]
+
+    @cached_property
     def sharpness(self) -> Array:
         """λ_max(J_qᵀJ_q), (Q,)."""
         J, xp = self.jacobian, namespace(self.jacobian)

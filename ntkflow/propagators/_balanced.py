@@ -25,6 +25,8 @@ class Balanced:
     @classmethod
     def of(cls, operator: StateOperator, w: Array) -> Balanced:
         """Units from the sizes that the start, the drive and its first image have in each block."""
+        if w.shape[0] == 1:
+            return cls(operator, like([1.0], w)[:, None, None], w is operator.drive)
         image = operator.apply(w)
         sizes = [norm(w[b, ...]) + norm(image[b, ...]) for b in range(w.shape[0])]
         sizes = [sizes[0], *(size + norm(operator.start[b, ...]) for b, size in enumerate(sizes[1:], start=1))]
