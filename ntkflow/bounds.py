@@ -18,7 +18,7 @@ from .linearize import LinearizedModel
 from .operator import StateOperator
 from .propagators import Times, solve
 
-HELD = 2**20  # numbers in the states that are looked at together
+HELD = 2**19  # numbers in the states that are looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,8 @@ def _integrated(operator: StateOperator, states: Array, squares: Array, times: T
 def _squares(operator: StateOperator, states: Array) -> Array:
     """‖r̃_q‖² (T, Q) of the residuals that the gradients are taken with."""
     xp, model = namespace(states), operator.model
-    residuals = (model.residual_at(_gradient_points(operator, some)) for some in _parts(states, operator.size))
-    return xp.concat([xp.sum(r * r, axis=2) for r in residuals], axis=0)
+    points = (_gradient_points(operator, states[a:b, ...]) for a, b in _edges(states.shape[0], operator))
+    return xp.concat([xp.sum(model.residual_at(x) ** 2, axis=2) for x in points], axis=0)
 
 
 def _speeds(operator: StateOperator, states: Array, times: Times) -> list[float]:
@@ -100,18 +100,18 @@ def _speeds(operator: StateOperator, states: Array, times: Times) -> list[float]
         if t >= 2.0 * times.values[asked[-1]] and t > 0.0:
             asked.append(i)
         latest.append(len(asked) - 1)
-    chosen = xp.take(states, xp.asarray(asked, device=states.device), axis=0)
     found: list[float] = []
-    for some in _parts(chosen, operator.size):
+    for a, b in _edges(len(asked), operator):
+        some = xp.take(states, xp.asarray(asked[a:b], device=states.device), axis=0)
         velocity = operator.apply(xp.permute_dims(some, (1, 2, 3, 0))) + operator.input[..., None]
         found += _floats(xp.linalg.vector_norm(velocity, axis=(0, 1, 2)))
     return [found[i] for i in latest]
 
 
-def _parts(states: Array, size: int) -> Iterator[Array]:
+def _edges(count: int, operator: StateOperator) -> Iterator[tuple[int, int]]:
     """A few states at a time."""
-    step = max(1, HELD // size)
-    return (states[i : min(i + step, states.shape[0]), ...] for i in range(0, states.shape[0], step))
+    step = max(1, HELD // operator.size)
+    return ((i, min(i + step, count)) for i in range(0, count, step))
 
 
 def _surrogate(operator: StateOperator, states: Array, times: Times) -> list[float]:

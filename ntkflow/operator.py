@@ -90,11 +90,18 @@ class StateOperator:
     @cached_property
     def hessian(self) -> Callable[[Array], Array]:
         """Ψ x for (Q, p, k), through Ψ itself where it is smaller than J."""
-        J, c = self.model.jacobian, self.scale[:, None, None]  # c goes to x: designs share what is large
-        if J.shape[2] <= 2 * J.shape[1]:
+        (_, n, p), c = self.model.jacobian.shape, self.scale[:, None, None]  # c goes to x: designs share what is large
+        if p <= 2 * n:
             gram = self.model.gram
             return lambda x: gram @ (c * x)
-        return lambda x: namespace(J).matrix_transpose(J) @ (c * (J @ x))
+        return self._by_pieces
+
+    def _by_pieces(self, x: Array) -> Array:
+        xp, image, c = namespace(x), namespace(x).zeros_like(x), self.scale[:, None, None]
+        for a, b, J in self.model.pieces:
+            width = J.shape[2]
+            image[a:b, :width, :] = xp.matrix_transpose(J) @ (c[a:b, ...] * (J @ x[a:b, :width, :]))
+        return image
 
     @cached_property
     def words(self) -> Words:
@@ -149,11 +156,15 @@ class StateOperator:
         new = self.program.update(tuple(state[i, ...] for i in range(state.shape[0])), self.mix, gradient)
         return new[0][None, ...] if len(new) == 1 else namespace(state).stack(new, axis=0)
 
+    def image(self, state: Array) -> Array:
+        """M s for states (blocks, Q, p) or (blocks, Q, p, k)."""
+        if state.ndim == 4:
+            return self.update(state, self.hessian)
+        return self.update(state[..., None], self.hessian)[..., 0]
+
     def apply(self, state: Array) -> Array:
         """A s = (M − I) s for states (blocks, Q, p) or (blocks, Q, p, k)."""
-        columns = state if state.ndim == 4 else state[..., None]
-        image = self.update(columns, self.hessian) - columns
-        return image if state.ndim == 4 else image[..., 0]
+        return self.image(state) - state
 
     @cached_property
     def gradient(self) -> Callable[[Array], Array]:

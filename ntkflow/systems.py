@@ -346,19 +346,19 @@ class LinearSystem(ReadOnly):
         states = moved if operator.shape[0] == 1 else moved + (operator.start - operator.origin)[None, ...]
         left_out = bounds.left_out(operator, states, asked)
         bound, squares = like(left_out.bound, states) + rounding, left_out.squares
-        bound = xp.where(finite_slices(states), bound, xp.full_like(bound, math.inf))
+        if squares is None:  # something may have grown
+            bound = xp.where(finite_slices(states), bound, xp.full_like(bound, math.inf))
         if asked.values != times.values:
             place = {t: i for i, t in enumerate(asked.values)}
             order = xp.asarray([place[t] for t in times.values], device=states.device)
             states, bound, squares = (a if a is None else xp.take(a, order, axis=0) for a in (states, bound, squares))
-        mode = "flow" if times.flow else "iteration"
         return Trajectory(
             times=like(times.values, states),
             states=states,
             blocks=tuple(str(b) for b in self.rule.blocks),
             landscape=operator.model,
             method=engine,
-            mode=mode,
+            mode=(mode := "flow" if times.flow else "iteration"),
             label=f"{self.rule.name} ({mode})",
             error_bound=bound,
             bound_kind=left_out.kind,

@@ -8,9 +8,12 @@ from functools import cached_property
 from .._array import Array, eps, namespace, norm, svd, zeros
 from .._rowspace import cost, row_space
 from ..errors import require_number
+from ._kernel import Factor
 from ._rows import Rows, Stack, independent
 from ._streamed import FromStreams
 from ._whole import DEFAULT_TOL
+
+PIECE = 2**17  # numbers that stay in cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,7 @@ class LinearizedModel(FromStreams):
         stack = xp.reshape(self.jacobian, (Q * n, p))
         alone = self.basis is None and self.rows is None and not bool(xp.any(self.start != 0))
         if alone and (found := independent(stack)) is not None:
-            return self._within_rows(stack, *found)
+            return self._within_rows(stack, found)
         V, left_out = row_space(stack, tol)
         if V is None:
             return replace(self, compressed=True)
@@ -87,24 +90,36 @@ class LinearizedModel(FromStreams):
             test_jacobian=None if self.test_jacobian is None else self.test_jacobian @ V,
         )
 
-    def _within_rows(self, stack: Array, US: Array, C: Array, left_out: float) -> LinearizedModel:
+    def _within_rows(self, stack: Array, found: Factor) -> LinearizedModel:
         """The same in the basis V = Jᵀ C, which stays as large as J only in the Jacobian itself."""
-        xp, (Q, n, _) = namespace(stack), self.jacobian.shape
-        test = self.test_jacobian
+        xp, (Q, n, _), rank = namespace(stack), self.jacobian.shape, found.F.shape[1]
+        test, rows = self.test_jacobian, Rows(Stack(stack), found.C)
         return replace(
             self,
-            jacobian=xp.reshape(US, (Q, n, US.shape[1])),
-            start=zeros((Q, US.shape[1]), US),
-            rows=Rows(Stack(stack), C),
-            left_out=left_out + self.left_out,
+            jacobian=xp.reshape(found.F, (Q, n, rank)),
+            start=zeros((Q, rank), stack),
+            rows=rows,
+            left_out=found.left_out + self.left_out,
             compressed=True,
-            test_jacobian=None if test is None else (test @ stack.T) @ C,
+            test_jacobian=None if test is None else (test @ stack.T) @ rows.C,
         )
 
     @cached_property
     def gram(self) -> Array:
         """J_qᵀJ_q, (Q, p, p): the curvature of every agent, without its factor."""
         return namespace(self.jacobian).matrix_transpose(self.jacobian) @ self.jacobian
+
+    @cached_property
+    def pieces(self) -> list[tuple[int, int, Array]]:
+        """J_q of the agents from a to b, without columns that none of them feels: small enough to be read but once."""
+        xp, J = namespace(self.jacobian), self.jacobian
+        found, step = [], max(1, PIECE // (J.shape[1] * J.shape[2]))
+        for a in range(0, J.shape[0], step):
+            some = J[a : min(a + step, J.shape[0]), :, :]
+            felt = xp.nonzero(xp.any(xp.any(some != 0, axis=0), axis=0))[0]
+            width = int(felt[-1]) + 1 if felt.shape[0] else 1
+            found.append((a, a + some.shape[0], some[:, :, :width]))
+        return found
 
     @cached_property
     def slope(self) -> Array:

@@ -69,9 +69,13 @@ class Balanced:
         """s₀ in the units."""
         return self.operator.start / self.units
 
-    def apply(self, state: Array) -> Array:
-        """D⁻¹ A D s for states (blocks, Q, p) or (blocks, Q, p, k)."""
+    def image(self, state: Array) -> Array:
+        """D⁻¹ M D s for states (blocks, Q, p) or (blocks, Q, p, k)."""
         if self.units.shape[0] == 1:
-            return self.operator.apply(state)
+            return self.operator.image(state)
         units = self.units if state.ndim == 3 else self.units[..., None]
-        return self.operator.apply(state * units) / units
+        return self.operator.image(state * units) / units
+
+    def apply(self, state: Array) -> Array:
+        """D⁻¹ A D s likewise."""
+        return self.image(state) - state

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .._array import Array, eye, is_positive_definite, namespace
+from .._array import Array, cholesky, eye, namespace
 from ._parts import Structure, Words, power_of, root_of_complement
 
 
@@ -77,7 +77,7 @@ class Symmetric(Structure):
         blocks = [[kernel * (left @ inverse @ right)[:, None, :, None] for right in sides] for left in sides]
         flat = [xp.concat([xp.reshape(block, (Q * r, Q * r)) for block in row], axis=1) for row in blocks]
         whole = xp.concat(flat, axis=0)
-        return is_positive_definite(eye(whole.shape[0], whole) - whole)
+        return cholesky(eye(whole.shape[0], whole) - whole) is not None
 
     def source(self, start: Array, epsilon: Array) -> Array:
         """h with w = Gᵀh:  w = −NᵀN θ₀ − Σ c Wᵏ Rᵀ (R (Wᵏ − I) θ₀ + ε)."""
