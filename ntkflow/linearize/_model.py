@@ -74,14 +74,17 @@ class LinearizedModel(FromStreams):
         alone = self.basis is None and self.rows is None and not bool(xp.any(self.start != 0))
         if alone and (found := independent(stack)) is not None:
             return self._within_rows(stack, found)
-        V, left_out = row_space(stack, tol)
-        if V is None:
+        spanned = row_space(stack, tol)
+        if spanned is None:
             return replace(self, compressed=True)
-        V = _with_starts(V, self.start)
+        V, JV, left_out = spanned
+        if bool(xp.any(self.start != 0)):
+            V = _with_starts(V, self.start)
+            JV = stack @ V
         basis = V if self.basis is None else self.basis @ V
         return replace(
             self,
-            jacobian=xp.reshape(stack @ V, (Q, n, V.shape[1])),
+            jacobian=xp.reshape(JV, (Q, n, V.shape[1])),
             start=self.start @ V,
             basis=None if self.rows is not None else basis,
             rows=None if self.rows is None else self.rows.within(V),
@@ -148,8 +151,6 @@ class LinearizedModel(FromStreams):
 def _with_starts(V: Array, start: Array) -> Array:
     """V extended by an orthonormal basis of what the starts need beyond it."""
     xp = namespace(V)
-    if not bool(xp.any(start != 0)):
-        return V
     offsets = start
     for _ in range(2):  # twice is enough (Kahan, Parlett): the second pass removes what rounding left
         offsets = offsets - (offsets @ V) @ V.T
