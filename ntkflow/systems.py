@@ -355,7 +355,7 @@ class LinearSystem(ReadOnly):
         return Trajectory(
             times=like(times.values, states),
             states=states,
-            blocks=tuple(str(b) for b in self.rule.blocks),
+            blocks=tuple(b.name for b in self.rule.blocks),
             landscape=operator.model,
             method=engine,
             mode=(mode := "flow" if times.flow else "iteration"),

@@ -15,6 +15,7 @@ from ntkflow import LinearizedModel, _rowspace
 from ntkflow._rowspace import row_space
 from ntkflow.errors import InputError
 from ntkflow.linearize import _model
+from ntkflow.linearize._kernel import triangular
 
 EPS = np.finfo(float).eps
 CYCLE = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
@@ -547,3 +548,22 @@ BAD = {
 @pytest.mark.parametrize(("call", "named"), BAD.values(), ids=BAD.keys())
 def test_bad_input_is_one_clear_error(call, named):
     assert_one_clear_line(call, named)
+
+
+@pytest.mark.parametrize("lowest", [1.0, 0.3, 0.1, 1e-3, 1e-8, 1e-15, 0.0])
+def test_a_triangular_factor_never_claims_more_than_the_least_eigenvalue(xp, lowest):
+    """The bound is error / s_r with s_r from Cholesky alone: here the spectrum is known beforehand."""
+    rng, rows = np.random.default_rng(5), 60
+    U, R = (np.linalg.qr(rng.standard_normal((n, rows)))[0] for n in (rows, 90))
+    squares = np.geomspace(1.0, lowest, rows) if lowest else np.linspace(1.0, 0.0, rows)
+    J = (U * squares**0.5) @ R.T
+    error = rows * EPS * np.abs(J @ J.T).sum(axis=1).max()
+    found = triangular(xp.asarray(J @ J.T), error, error)
+    assert found is not None or lowest < 0.1
+    assert found is None or lowest > 1e-10  # there pivots are within rounding of the kernel
+    if found is not None:
+        F, V = to_numpy(found.F), J.T @ to_numpy(found.C())
+        assert found.left_out >= 0.99 * error / lowest**0.5
+        assert found.left_out <= 10 * error / lowest**0.5  # and it is of use
+        np.testing.assert_allclose(F @ F.T, J @ J.T, atol=error)
+        np.testing.assert_allclose(V.T @ V, np.eye(rows), atol=10 * error / lowest)

@@ -21,7 +21,7 @@ Array = Any
 Map = Callable[[Array], Array]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Context:
     values: dict[Any, Array]  # symbols and gradient nodes that have been evaluated
     mix: Map
