@@ -36,7 +36,7 @@ class FromStreams(FromArrays):
         r"""Linearise from Jacobians that come in blocks of columns and are never in memory as a whole.
 
         One pass forms K = Σ_b J_b J_bᵀ, whose factor gives the compressed Jacobians as in `from_kernel`.  A
-        deviation is V x = Jᵀ (U S⁻¹ x), by a second pass when it is asked for; V is never held.
+        deviation is V x = Jᵀ (C x), by a second pass when it is asked for; V is never held.
 
         Parameters
         ----------

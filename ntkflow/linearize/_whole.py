@@ -110,9 +110,10 @@ class FromArrays(Coordinates):
         test_outputs: Array | None = None,
         tol: float = DEFAULT_TOL,
     ) -> Self:
-        r"""Linearise from the neural tangent kernel alone, K = J_s J_sᵀ = U S² Uᵀ.
+        r"""Linearise from the neural tangent kernel alone, K = J_s J_sᵀ = F Fᵀ.
 
-        The rows of U S serve as compressed Jacobians, so P never appears and may be infinite.
+        The rows of F serve as compressed Jacobians, so P never appears and may be infinite: Cholesky's factor where
+        the rows of J are safely independent, else U S of K = U S² Uᵀ.
         Agents start together.  Deviations come in rank coordinates; `lift` is refused.
 
         Parameters
