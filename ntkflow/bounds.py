@@ -90,7 +90,7 @@ def _squares(operator: StateOperator, states: Array) -> Array:
     """‖r̃_q‖² (T, Q) of the residuals that the gradients are taken with."""
     xp, model = namespace(states), operator.model
     points = (_gradient_points(operator, states[a:b, ...]) for a, b in _edges(states.shape[0], operator))
-    return xp.concat([xp.sum(model.residual_at(x) ** 2, axis=2) for x in points], axis=0)
+    return xp.concat([xp.vecdot(r, r) for r in map(model.residual_at, points)], axis=0)
 
 
 def _speeds(operator: StateOperator, states: Array, times: Times) -> list[float]:
