@@ -25,18 +25,18 @@ class Factor:
 def kernel_factor(xp: Any, K: Array, tol: float, precision: float | None = None, noise: float = 0.0) -> Factor:
     """F with K ≈ F Fᵀ: triangular where the rows of J are safely independent, else U S of K ≈ U S² Uᵀ.
 
-    Rounding moves K by E, of relative size N·``precision`` (by default K's eps), or by ``noise`` where that is more.
+    Rounding moves K by E, of relative size N·``precision`` (by default K's eps), or by ``noise``, no less than
+    ‖K − Kᵀ‖, where that is more.
     Where directions are left out that may be ‖E‖^½ of J.  Where none are it is X = K^½ − (K + E)^½ at most, and
     K^½ X + X (K + E)^½ = −E says ‖X‖ ≤ ‖E‖ / s_r.
     """
-    K, rounding = (K + K.T) / 2, max(K.shape[0], FEWEST) * (precision or eps(K))
-    top = row_sum(K)
+    rounding, top = max(K.shape[0], FEWEST) * (precision or eps(K)), row_sum(K)
     error = max(rounding * top, noise)
     return triangular(K, error, max(tol**2 * top, error)) or _spectral(xp, K, tol, rounding, noise)
 
 
 def triangular(K: Array, error: float, floor: float) -> Factor | None:
-    """The factor L of K = L Lᵀ, which misses K by ``error``, where λ_min is certainly above ``floor``.
+    """The factor L of K = L Lᵀ (its lower half), which misses K by ``error``, where λ_min is certainly above ``floor``.
 
     λ_min is no more than the least squared pivot; that K less a share of it has a factor as well says that it is no
     less than that share, but for rounding.
@@ -57,7 +57,7 @@ def row_sum(K: Array) -> float:
 
 
 def _spectral(xp: Any, K: Array, tol: float, rounding: float, noise: float) -> Factor:
-    values, U = xp.linalg.eigh(K)
+    values, U = xp.linalg.eigh((K + K.T) / 2)
     top = float(xp.max(xp.abs(values)))
     low, error = float(xp.min(values)), max(rounding * top, noise)
     require(low >= -10 * error, "K", "a positive semi-definite kernel", f"the eigenvalue {low:.6g}",

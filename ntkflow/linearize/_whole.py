@@ -164,12 +164,13 @@ class FromArrays(Coordinates):
         Q, n = residual.shape
         require(Q >= 1 and n >= 1, "residual", "at least one agent and row", f"shape {(Q, n)}", error=ShapeError)
         K = require_shape("K", K, (Q * n, Q * n), "agents one after the other, rows as in the residual")
-        require(norm(K - K.T) <= 100 * eps(K) * norm(K), "K", "a symmetric matrix", f"|K - K.T| = {norm(K - K.T):.3g}")
+        apart = norm(K - K.T)
+        require(apart <= 100 * eps(K) * norm(K), "K", "a symmetric matrix", f"|K - K.T| = {apart:.3g}")
         _, mask = true_sizes(n_samples, Q, n, require_count("n_outputs", n_outputs), K)
         flat = xp.reshape(mask, (Q * n,))
         if not bool(xp.all(flat == 1)):
             K = K * flat[:, None] * flat[None, :]
-        found = kernel_factor(xp, K, require_number("tol", tol, 0.0, 1.0))
+        found = kernel_factor(xp, K, require_number("tol", tol, 0.0, 1.0), noise=apart)
         test_jacobian = None
         if test_kernel is not None:
             test_kernel = require_array("test_kernel", test_kernel, 2)
