@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .._array import Array, cholesky, eps, eye, namespace
+from .._array import Array, cholesky, eps, eye, namespace, norm
 from ..errors import require
 
 FEWEST = 32  # however few the rows are: each entry is a long sum of products, and rounded as such
@@ -30,7 +30,7 @@ def kernel_factor(xp: Any, K: Array, tol: float, precision: float | None = None,
     Where directions are left out that may be ‖E‖^½ of J.  Where none are it is X = K^½ − (K + E)^½ at most, and
     K^½ X + X (K + E)^½ = −E says ‖X‖ ≤ ‖E‖ / s_r.
     """
-    rounding, top = max(K.shape[0], FEWEST) * (precision or eps(K)), row_sum(K)
+    rounding, top = max(K.shape[0], FEWEST) * (precision or eps(K)), largest(K)
     error = max(rounding * top, noise)
     return triangular(K, error, max(tol**2 * top, error)) or _spectral(xp, K, tol, rounding, noise)
 
@@ -50,10 +50,10 @@ def triangular(K: Array, error: float, floor: float) -> Factor | None:
     return Factor(L, error / least**0.5, lambda: xp.linalg.inv(L).T)
 
 
-def row_sum(K: Array) -> float:
-    """The largest sum of absolute values in a row, which no eigenvalue exceeds."""
+def largest(K: Array) -> float:
+    """What no eigenvalue exceeds: the largest sum of absolute values in a row, or ‖K‖_F where that is less."""
     xp = namespace(K)
-    return float(xp.max(xp.sum(xp.abs(K), axis=1)))
+    return min(float(xp.max(xp.sum(xp.abs(K), axis=1))), norm(K))
 
 
 def _spectral(xp: Any, K: Array, tol: float, rounding: float, noise: float) -> Factor:

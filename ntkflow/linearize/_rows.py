@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from .._array import Array, eps, namespace
-from ._kernel import Factor, row_sum, triangular
+from ._kernel import Factor, largest, triangular
 
 LARGE = 2**20  # numbers in J, from which V is not worth its room
 DIGITS = 1e12  # eigenvalues of the kernel are told apart from 0 by so many eps: then V is orthonormal to 1e-12
@@ -64,5 +64,5 @@ def independent(J: Array) -> Factor | None:
     if N * P < LARGE or 2 * N > P:
         return None
     K = J @ J.T
-    top = row_sum(K)
+    top = largest(K)
     return triangular(K, N * eps(J) * top, DIGITS * eps(J) * top)
