@@ -151,8 +151,15 @@ class StateOperator:
 
     def gradient_of(self, residual: Array) -> Array:
         """c_q J_qᵀ r_q for residuals (Q, n), as (Q, p, 1)."""
+        if residual is self.model.residual:
+            return self.scale[:, None, None] * self.model.slope
         J = self.model.jacobian
         return namespace(J).matrix_transpose(J) @ (self.scale[:, None] * residual)[:, :, None]
+
+    def affine_gradient(self, residual: Array, origin: Array) -> Callable[[Array], Array]:
+        """x ↦ Ψ (x − origin) + c Jᵀ residual, the gradient of the linearised loss."""
+        constant = self.gradient_of(residual)
+        return lambda x: self.hessian(x - origin) + constant
 
     def update(self, state: Array, gradient: Callable[[Array], Array]) -> Array:
         """The rule's next state, (blocks, Q, p, k) to the same."""
@@ -171,9 +178,8 @@ class StateOperator:
 
     @cached_property
     def gradient(self) -> Callable[[Array], Array]:
-        """The gradient of the linearised loss at parameters (Q, p, k), x ↦ Ψ (x − start) + c Jᵀ e."""
-        start, constant = self.model.start[..., None], self.scale[:, None, None] * self.model.slope
-        return lambda x: self.hessian(x - start) + constant
+        """The gradient of the linearised loss at parameters (Q, p, k)."""
+        return self.affine_gradient(self.model.residual, self.model.start[..., None])
 
     @cached_property
     def start(self) -> Array:
@@ -203,7 +209,7 @@ class StateOperator:
         """B e: what residuals e (Q, n) add to u."""
         xp = namespace(self.W)
         zero = xp.zeros_like(self.origin)[..., None]
-        return self.update(zero, lambda x: self.hessian(x) + self.gradient_of(residual))[..., 0]
+        return self.update(zero, self.affine_gradient(residual, 0.0))[..., 0]
 
     def output_of(self, state: Array) -> Array:
         """C x: what a deviation (blocks, Q, p) adds to the outputs, (Q, n)."""
