@@ -167,12 +167,16 @@ def svd(A: Array) -> tuple[Array, Array, Array]:
     return U, s, Vt
 
 
-def is_positive_definite(A: Array) -> bool:
-    """Whether a symmetric matrix has a Cholesky factor: a seventh of the price of its eigenvalues."""
+def cholesky(A: Array) -> Array | None:
+    """The lower triangular L of a symmetric A = L Lᵀ, None where A is not positive definite.
+
+    A seventh of the price of its eigenvalues.
+    """
     try:
-        return all_finite(namespace(A).linalg.cholesky(A))
+        L = namespace(A).linalg.cholesky(A)
     except (np.linalg.LinAlgError, RuntimeError):
-        return False
+        return None
+    return L if all_finite(L) else None
 
 
 def expm1(A: Array, time: float = 1.0) -> Array:

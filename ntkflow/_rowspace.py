@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._array import Array, eps, like, namespace, norm, svd, zeros
+from ._array import Array, eps, eye, like, namespace, norm, svd, zeros
 
 DIRECT = 400  # up to this many rows or columns a sketch saves nothing
 FIRST_SKETCH = 160
@@ -14,28 +14,30 @@ SEEN, SINGLE = 5e6, 1e-4  # eps of the largest eigenvalue that a kernel shows ac
 ROWS = 256  # looked at together
 
 
-def row_space(J: Array, tol: float) -> tuple[Array | None, float]:
-    r"""An orthonormal basis V (P, r) of the rows of J (N, P), None if they need all P, and a bound on ‖J − J V Vᵀ‖₂.
+def row_space(J: Array, tol: float) -> tuple[Array, Array, float] | None:
+    r"""An orthonormal basis V (P, r) of the rows of J (N, P), J V, and a bound on ‖J − J V Vᵀ‖₂.
 
-    Kept are the directions with a singular value above ``tol`` times the largest (clamped to what
-    the dtype can see).  Large matrices are tried with a random sketch (arXiv 0909.4061, algorithm 4.1, and 4.4 where
-    that is not enough), whose residual is then *computed* in the Frobenius norm, so that the bound does not rest on
-    luck; others go by kernels, or singular values.  Cost: about 3 r N P operations by a sketch, 4 N² P by kernels.
+    None where they need all P parameters.  Kept are the directions with a singular value above ``tol`` times the
+    largest (clamped to what the dtype can see).  Large matrices are tried with a sketch by random signs
+    (arXiv 0909.4061, algorithm 4.1, and 4.4 where that is not enough), whose residual is then *computed* in the
+    Frobenius norm, so that the bound does not rest on luck; others go by kernels, or singular values.
+    Cost: about 3 r N P operations by a sketch, 4 N² P by kernels.
     """
     tol = max(tol, eps(J) * max(J.shape))
     size = FIRST_SKETCH
     while min(J.shape) > DIRECT and 2 * size < min(J.shape):
         Q = _sketch(J, size)
         for _ in range(2):
-            V, left_out, top = _truncated(J, Q, tol)
+            V, JV, left_out, top = _truncated(J, Q, tol)
             spare = V.shape[1] < size - SPARE
             if spare and left_out <= 4 * tol * top:
-                return V, left_out
+                return V, JV, left_out
             if not spare:
                 break
             Q = _power_step(J, Q)
         size *= 2
-    return _direct(J, tol)
+    V, left_out = _direct(J, tol)
+    return None if V is None else (V, J @ V, left_out)
 
 
 def cost(rows: int, columns: int) -> float:
@@ -51,8 +53,8 @@ def _direct(J: Array, tol: float) -> tuple[Array | None, float]:
 
 
 def _sketch(J: Array, size: int) -> Array:
-    draw = like(np.random.default_rng(0).standard_normal((J.shape[0], size)), J)
-    return namespace(J).linalg.qr(J.T @ draw)[0]
+    signs = like(2.0 * np.random.default_rng(0).integers(0, 2, (J.shape[0], size), dtype=np.int8) - 1.0, J)
+    return namespace(J).linalg.qr(J.T @ signs)[0]
 
 
 def _power_step(J: Array, Q: Array) -> Array:
@@ -62,15 +64,32 @@ def _power_step(J: Array, Q: Array) -> Array:
     return Q
 
 
-def _truncated(J: Array, Q: Array, tol: float) -> tuple[Array, float, float]:
-    """V within the span of Q, ‖J − J V Vᵀ‖_F, and the largest singular value."""
-    xp, JQ = namespace(J), J @ Q
-    _, s, Wt = svd(xp.linalg.qr(JQ)[1])
-    rank = max(1, int(xp.count_nonzero(s > tol * float(s[0]))))
-    W = Wt[:rank, :].T
-    V, JV = Q @ W, JQ @ W
+def _truncated(J: Array, Q: Array, tol: float) -> tuple[Array, Array, float, float]:
+    """V within the span of Q, J V, ‖J − J V Vᵀ‖_F, and the largest singular value."""
+    W, JV, top = _graded(J @ Q, tol)
+    V = Q @ W
     missed = sum(norm(J[a:b, :] - JV[a:b, :] @ V.T) ** 2 for a, b in _edges(J.shape[0]))
-    return V, missed**0.5, float(s[0])
+    return V, JV, missed**0.5, top
+
+
+def _graded(A: Array, tol: float) -> tuple[Array, Array, float]:
+    """W, A W and the largest singular value, W being the right singular vectors of a tall A above ``tol`` of it.
+
+    Eigenvectors of AᵀA are, where their eigenvalues are not small; those of the rest are found in the rest alone.
+    """
+    xp, rest, within, top = namespace(A), A, eye(A.shape[1], A), 0.0
+    W, AW = list[Array](), list[Array]()
+    while rest.shape[1]:
+        values, U = xp.linalg.eigh(rest.T @ rest)
+        largest = max(float(values[-1]), 0.0)
+        top = top or largest
+        if W and largest <= tol**2 * top:
+            break
+        few = int(xp.count_nonzero(values[:-1] <= max(min(SEEN * eps(A), SINGLE) * largest, tol**2 * top)))
+        within, rest = within @ U, rest @ U
+        W, AW = [*W, within[:, few:]], [*AW, rest[:, few:]]
+        within, rest = within[:, :few], rest[:, :few]
+    return xp.concat(W, axis=1), xp.concat(AW, axis=1), top**0.5
 
 
 def _singular(J: Array, tol: float) -> tuple[Array, float]:

@@ -10,14 +10,24 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from ._array import Array, floats, namespace
 from .linearize import LinearizedModel
 from .operator import StateOperator
 from .propagators import Times, solve
 
-HELD = 2**18  # numbers in the states that are looked at together
+HELD = 2**19  # numbers in the states that are looked at together
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """A bound on the error by compression at every time, its kind, and ‖r_q‖² (T, Q) where it has needed them."""
+
+    bound: list[float]
+    kind: str
+    squares: Array | None = None
 
 
 def grid(operator: StateOperator, times: Times) -> Times:
@@ -36,15 +46,18 @@ def _between(a: float, b: float) -> list[float]:
     return [first * (b / first) ** (i / parts) for i in range(parts)] if parts > 1 else []
 
 
-def left_out(operator: StateOperator, states: Array, times: Times) -> tuple[list[float], str]:
-    """A bound on the error by compression at every time, and whether it is rigorous or an estimate."""
+def left_out(operator: StateOperator, states: Array, times: Times) -> LeftOut:
+    """What compression left out can do to the states (T, blocks, Q, p) at the times of a `grid`."""
     sure = _contracts(operator, times.flow)
     kind = "rigorous" if sure else "estimate"
     if operator.model.left_out == 0.0:
-        return [0.0] * times.count, kind
-    finite = Times(tuple(times.finite), times.flow)
-    bound = (_integrated if sure else _surrogate)(operator, states[: finite.count, ...], finite)
-    return bound + [math.inf] * (times.count - finite.count), kind
+        return LeftOut([0.0] * times.count, kind)
+    finite, beyond = Times(tuple(times.finite), times.flow), [math.inf] * (times.count - len(times.finite))
+    if not sure:
+        return LeftOut(_surrogate(operator, states[: finite.count, ...], finite) + beyond, kind)
+    squares = _squares(operator, states)
+    known = squares if _trailing(operator) <= {0} else None  # of the residuals at θ itself
+    return LeftOut(_integrated(operator, states, squares, finite) + beyond, kind, known)
 
 
 def _contracts(operator: StateOperator, flow: bool) -> bool:
@@ -55,21 +68,15 @@ def _contracts(operator: StateOperator, flow: bool) -> bool:
     return factors.contracting_flow if flow else factors.contracting
 
 
-def _integrated(operator: StateOperator, states: Array, times: Times) -> list[float]:
-    r"""h·left_out·∫‖c∘r̃‖ at increasing times, from the states (T, 1, Q, p) there; h = η for DGD, ATC, CTA.
+def _integrated(operator: StateOperator, states: Array, squares: Array, times: Times) -> list[float]:
+    r"""h·left_out·∫‖c∘r̃‖ at increasing times, from the states (T, 1, Q, p) and ‖r̃_q‖² there; h = η for DGD, ATC, CTA.
 
     Between two times a, b the residual ρ = c∘r̃ is at most L v (τ − a) above its norm at a, and
-    L v (b − τ) above the one at b, where v = ‖ẋ(a)‖ (which only falls) and L = ‖cJ‖; the mean of the two
+    L v (b − τ) above the one at b, where v ≥ ‖ẋ(a)‖ and L = ‖cJ‖; the mean of the two
     bounds integrates to Δ (‖ρ_a‖ + ‖ρ_b‖)/2 + L v Δ²/2, for the sum over iterations likewise (theory 12).
     """
     xp, model = namespace(states), operator.model
-    sizes, speeds, step = [], [], max(1, HELD // operator.size)
-    for first in range(0, states.shape[0], step):
-        some = states[first : min(first + step, states.shape[0]), ...]
-        rho = operator.scale[None, :, None] * model.residual_at(_gradient_points(operator, some))
-        velocity = operator.apply(xp.permute_dims(some, (1, 2, 3, 0))) + operator.input[..., None]
-        sizes += floats(xp.linalg.vector_norm(rho, axis=(1, 2)))
-        speeds += floats(xp.linalg.vector_norm(velocity, axis=(0, 1, 2)))
+    sizes, speeds = floats((squares @ operator.scale**2) ** 0.5), _speeds(operator, states, times)
     lipschitz = (float(xp.max(operator.scale)) * operator.top) ** 0.5
     total, sums = 0.0, [0.0]
     for i, (a, b) in enumerate(itertools.pairwise(times.values)):
@@ -77,6 +84,34 @@ def _integrated(operator: StateOperator, states: Array, times: Times) -> list[fl
         sums.append(total)
     strength = sum(abs(c) for word, c in operator.words.items() if "H" in word)
     return [strength * model.left_out * value for value in sums]
+
+
+def _squares(operator: StateOperator, states: Array) -> Array:
+    """‖r̃_q‖² (T, Q) of the residuals that the gradients are taken with."""
+    xp, model = namespace(states), operator.model
+    points = (_gradient_points(operator, states[a:b, ...]) for a, b in _edges(states.shape[0], operator))
+    return xp.concat([xp.vecdot(r, r) for r in map(model.residual_at, points)], axis=0)
+
+
+def _speeds(operator: StateOperator, states: Array, times: Times) -> list[float]:
+    """‖ẋ‖ or more at increasing times: it only falls, so the one at half the time or later will do."""
+    xp, asked, latest = namespace(states), [0], []
+    for i, t in enumerate(times.values):
+        if t >= 2.0 * times.values[asked[-1]] and t > 0.0:
+            asked.append(i)
+        latest.append(len(asked) - 1)
+    found: list[float] = []
+    for a, b in _edges(len(asked), operator):
+        some = xp.take(states, xp.asarray(asked[a:b], device=states.device), axis=0)
+        velocity = operator.apply(xp.permute_dims(some, (1, 2, 3, 0))) + operator.input[..., None]
+        found += floats(xp.linalg.vector_norm(velocity, axis=(0, 1, 2)))
+    return [found[i] for i in latest]
+
+
+def _edges(count: int, operator: StateOperator) -> Iterator[tuple[int, int]]:
+    """A few states at a time."""
+    step = max(1, HELD // operator.size)
+    return ((i, min(i + step, count)) for i in range(0, count, step))
 
 
 def _surrogate(operator: StateOperator, states: Array, times: Times) -> list[float]:

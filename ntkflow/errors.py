@@ -186,13 +186,8 @@ def require_array(name: str, array: Any, ndim: int | None = None, remedy: str = 
         refuse(name, "an array", type(array).__name__, remedy or "convert it with numpy.asarray first", ShapeError)
     if ndim is not None:
         require(array.ndim == ndim, name, f"{ndim} dimensions", f"shape {tuple(array.shape)}", remedy, ShapeError)
-    require(
-        is_real_floating(array),
-        name,
-        "real floating numbers",
-        f"dtype {array.dtype}",
-        "convert with astype(float)",
-    )
+    if not is_real_floating(array):
+        refuse(name, "real floating numbers", f"dtype {array.dtype}", "convert with astype(float)")
     require(all_finite(array), name, "finite numbers", "NaN or infinity", "remove or replace those entries")
     return array
 

@@ -74,11 +74,14 @@ class StateOperator:
     def cost(self) -> float:
         """Rough seconds that one application of A takes: interpreter time, and Ψ or J read once, from cache or not."""
         blocks, Q, p = self.shape
-        entries = Q * p * min(p, 2 * self.model.jacobian.shape[1])
-        return 7e-6 + blocks * (9e-6 + 1e-9 * Q * p) + entries * (1e-10 if entries < CACHED else 6e-10)
+        n = self.model.jacobian.shape[1]
+        entries, far = Q * p * min(p, 2 * n), 6e-10 if p <= 2 * n else 2.5e-10  # J is read once for two products
+        return 7e-6 + blocks * (9e-6 + 1e-9 * Q * p) + entries * (1e-10 if entries < CACHED else far)
 
     def mix(self, x: Array) -> Array:
         """W along the agents' axis of (Q, p, ...)."""
+        if x.shape[-1] == 1:  # one state
+            return (self.W @ x[..., 0])[..., None]
         xp = namespace(x)
         return xp.reshape(self.W @ xp.reshape(x, (x.shape[0], -1)), x.shape)
 
@@ -90,11 +93,18 @@ class StateOperator:
     @cached_property
     def hessian(self) -> Callable[[Array], Array]:
         """Ψ x for (Q, p, k), through Ψ itself where it is smaller than J."""
-        J, c = self.model.jacobian, self.scale[:, None, None]  # c goes to x: designs share what is large
-        if J.shape[2] <= 2 * J.shape[1]:
+        (_, n, p), c = self.model.jacobian.shape, self.scale[:, None, None]  # c goes to x: designs share what is large
+        if p <= 2 * n:
             gram = self.model.gram
             return lambda x: gram @ (c * x)
-        return lambda x: namespace(J).matrix_transpose(J) @ (c * (J @ x))
+        return self._by_pieces
+
+    def _by_pieces(self, x: Array) -> Array:
+        xp, image, c = namespace(x), namespace(x).zeros_like(x), self.scale[:, None, None]
+        for a, b, J in self.model.pieces:
+            width = J.shape[2]
+            image[a:b, :width, :] = xp.matrix_transpose(J) @ (c[a:b, ...] * (J @ x[a:b, :width, :]))
+        return image
 
     @cached_property
     def words(self) -> Words:
@@ -104,7 +114,7 @@ class StateOperator:
     def _words_of(self, source: sympy.Symbol) -> Words:
         read_as = {} if self.rule.uses_graph else {"average": "W"}
         words = self.rule.words[theta].get(source, {})
-        return {tuple(read_as.get(a, a) for a in word): float(in_numbers(c, self.numbers)) for word, c in words.items()}
+        return {tuple(read_as.get(a, a) for a in word): in_numbers(c, self.numbers) for word, c in words.items()}
 
     @cached_property
     def _parts(self) -> Parts:
@@ -141,6 +151,8 @@ class StateOperator:
 
     def gradient_of(self, residual: Array) -> Array:
         """c_q J_qᵀ r_q for residuals (Q, n), as (Q, p, 1)."""
+        if residual is self.model.residual:
+            return self.scale[:, None, None] * self.model.slope
         J = self.model.jacobian
         return namespace(J).matrix_transpose(J) @ (self.scale[:, None] * residual)[:, :, None]
 
@@ -154,11 +166,15 @@ class StateOperator:
         new = self.program.update(tuple(state[i, ...] for i in range(state.shape[0])), self.mix, gradient)
         return new[0][None, ...] if len(new) == 1 else namespace(state).stack(new, axis=0)
 
+    def image(self, state: Array) -> Array:
+        """M s for states (blocks, Q, p) or (blocks, Q, p, k)."""
+        if state.ndim == 4:
+            return self.update(state, self.hessian)
+        return self.update(state[..., None], self.hessian)[..., 0]
+
     def apply(self, state: Array) -> Array:
         """A s = (M − I) s for states (blocks, Q, p) or (blocks, Q, p, k)."""
-        columns = state if state.ndim == 4 else state[..., None]
-        image = self.update(columns, self.hessian) - columns
-        return image if state.ndim == 4 else image[..., 0]
+        return self.image(state) - state
 
     @cached_property
     def gradient(self) -> Callable[[Array], Array]:
@@ -187,7 +203,7 @@ class StateOperator:
     @cached_property
     def input(self) -> Array:
         """u (blocks, Q, p) of ẋ = A x + u, x = (θ − θ(0), auxiliary blocks)."""
-        return self._moved(self.origin)
+        return self.drive if self.shape[0] == 1 else self._moved(self.origin)
 
     def input_of(self, residual: Array) -> Array:
         """B e: what residuals e (Q, n) add to u."""

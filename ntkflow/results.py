@@ -114,6 +114,7 @@ class Trajectory:
     error_bound: Array | None = field(default=None, repr=False)
     bound_kind: str | None = None
     recorded: Array | None = field(default=None, repr=False)  # residuals (T, Q, n) met on the way
+    squares: Array | None = field(default=None, repr=False)  # ‖r_q‖² (T, Q) met on the way, where nothing grows
 
     def __repr__(self) -> str:
         T, (Q, p) = self.times.shape[0], self.landscape.start.shape
@@ -125,11 +126,12 @@ class Trajectory:
         """Outputs minus targets, (T, Q, n); zero on padding."""
         return self.landscape.residual_at(self._x) if self.recorded is None else self.recorded
 
-    @_derived
+    @cached_property
     def loss(self) -> Array:
         """‖r_q‖² / (2 D_q), (T, Q), under every normalization."""
-        xp = namespace(self.states)
-        return xp.sum(self.residual**2, axis=2) / (2.0 * self.landscape.n_samples)[None, :]
+        with overflow_allowed():
+            squares = namespace(self.states).sum(self.residual**2, axis=2) if self.squares is None else self.squares
+            return squares / (2.0 * self.landscape.n_samples)[None, :]
 
     @_derived
     def global_loss(self) -> Array:

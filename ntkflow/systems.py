@@ -344,23 +344,25 @@ class LinearSystem(ReadOnly):
         xp, (operator, asked) = namespace(self.mixing), self._for(times, method)
         moved, rounding, engine = solve(operator, operator.drive, asked, method)
         states = moved if operator.shape[0] == 1 else moved + (operator.start - operator.origin)[None, ...]
-        left_out, kind = bounds.left_out(operator, states, asked)
-        bound = xp.where(finite_slices(states), like(left_out, states) + rounding, xp.full_like(rounding, math.inf))
+        left_out = bounds.left_out(operator, states, asked)
+        bound, squares = like(left_out.bound, states) + rounding, left_out.squares
+        if squares is None:  # something may have grown
+            bound = xp.where(finite_slices(states), bound, xp.full_like(bound, math.inf))
         if asked.values != times.values:
             place = {t: i for i, t in enumerate(asked.values)}
             order = xp.asarray([place[t] for t in times.values], device=states.device)
-            states, bound = xp.take(states, order, axis=0), xp.take(bound, order, axis=0)
-        mode = "flow" if times.flow else "iteration"
+            states, bound, squares = (a if a is None else xp.take(a, order, axis=0) for a in (states, bound, squares))
         return Trajectory(
             times=like(times.values, states),
             states=states,
-            blocks=tuple(str(b) for b in self.rule.blocks),
+            blocks=tuple(b.name for b in self.rule.blocks),
             landscape=operator.model,
             method=engine,
-            mode=mode,
+            mode=(mode := "flow" if times.flow else "iteration"),
             label=f"{self.rule.name} ({mode})",
             error_bound=bound,
-            bound_kind=kind,
+            bound_kind=left_out.kind,
+            squares=squares,
         )
 
 

@@ -55,7 +55,7 @@ def test_single_precision_row_spaces_are_orthonormal(xp):
         V = np.linalg.qr(rng.normal(size=(columns, rows)))[0]
         for decades in (2, 8, 18):
             J = ((U * 10.0 ** -np.linspace(0, decades, rows)) @ V.T).astype(np.float32)
-            found, left_out = _rowspace.row_space(xp.asarray(J), 1e-10)
+            found, _, left_out = _rowspace.row_space(xp.asarray(J), 1e-10)
             found = to_numpy(found)
             assert np.abs(found.T @ found - np.eye(found.shape[1])).max() < 1e-5  # rows · eps of float32
             truth = np.linalg.norm(J.astype(float) - (J @ found).astype(float) @ found.T.astype(float), 2)

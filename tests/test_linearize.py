@@ -15,6 +15,7 @@ from ntkflow import LinearizedModel, _rowspace
 from ntkflow._rowspace import row_space
 from ntkflow.errors import InputError
 from ntkflow.linearize import _model
+from ntkflow.linearize._kernel import triangular
 
 EPS = np.finfo(float).eps
 CYCLE = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
@@ -234,9 +235,10 @@ SPECTRA = {
 def test_left_out_bounds_what_is_left_out(monkeypatch, name):
     (J, tol), direct, plain = SPECTRA[name], [], _rowspace._direct
     monkeypatch.setattr(_rowspace, "_direct", lambda J, tol: direct.append(1) or plain(J, tol))
-    V, left_out = row_space(J, tol)
+    V, JV, left_out = row_space(J, tol)
     s = np.linalg.svd(J, compute_uv=False)
     rounding = EPS * max(J.shape) * s[0]
+    np.testing.assert_allclose(JV, J @ V, atol=rounding)
     np.testing.assert_allclose(V.T @ V, np.eye(V.shape[1]), atol=2e-14)
     truth = np.linalg.svd(J - (J @ V) @ V.T, compute_uv=False)[0]
     assert truth <= left_out + 2 * rounding
@@ -249,7 +251,7 @@ def test_left_out_bounds_what_is_left_out(monkeypatch, name):
 
 def test_rows_that_need_every_parameter_stay_as_they_are(xp):
     J = xp.asarray(decaying(160, 40, lambda i: 0.8**i))
-    assert row_space(J, 1e-10) == (None, 0.0)
+    assert row_space(J, 1e-10) is None
     assert row_space(J, 1e-2)[0].shape[1] < 40
     model = LinearizedModel.from_jacobian(xp.reshape(J, (4, 40, 40)), xp.ones((4, 40)))
     small = model.compress()
@@ -288,7 +290,7 @@ def test_a_basis_as_large_as_the_jacobian_is_applied_and_not_formed(xp, flow):
 @pytest.mark.parametrize("name", ["sketch, fast", "kernels, tight", "SVD, tight"])
 def test_the_row_space_in_any_library(xp, name):
     J, tol = SPECTRA[name]
-    V, left_out = row_space(xp.asarray(J), tol)
+    V, _, left_out = row_space(xp.asarray(J), tol)
     assert type(V) is type(xp.ones(1))
     assert type(left_out) is float
     assert np.linalg.norm(J - (J @ to_numpy(V)) @ to_numpy(V).T, 2) <= left_out + 2 * EPS * max(J.shape) * 1.0
@@ -547,3 +549,22 @@ BAD = {
 @pytest.mark.parametrize(("call", "named"), BAD.values(), ids=BAD.keys())
 def test_bad_input_is_one_clear_error(call, named):
     assert_one_clear_line(call, named)
+
+
+@pytest.mark.parametrize("lowest", [1.0, 0.3, 0.1, 1e-3, 1e-8, 1e-15, 0.0])
+def test_a_triangular_factor_never_claims_more_than_the_least_eigenvalue(xp, lowest):
+    """The bound is error / s_r with s_r from Cholesky alone: here the spectrum is known beforehand."""
+    rng, rows = np.random.default_rng(5), 60
+    U, R = (np.linalg.qr(rng.standard_normal((n, rows)))[0] for n in (rows, 90))
+    squares = np.geomspace(1.0, lowest, rows) if lowest else np.linspace(1.0, 0.0, rows)
+    J = (U * squares**0.5) @ R.T
+    error = rows * EPS * np.abs(J @ J.T).sum(axis=1).max()
+    found = triangular(xp.asarray(J @ J.T), error, error)
+    assert found is not None or lowest < 0.1
+    assert found is None or lowest > 1e-10  # there pivots are within rounding of the kernel
+    if found is not None:
+        F, V = to_numpy(found.F), J.T @ to_numpy(found.C())
+        assert found.left_out >= 0.99 * error / lowest**0.5
+        assert found.left_out <= 10 * error / lowest**0.5  # and it is of use
+        np.testing.assert_allclose(F @ F.T, J @ J.T, atol=error)
+        np.testing.assert_allclose(V.T @ V, np.eye(rows), atol=10 * error / lowest)

@@ -6,6 +6,7 @@ The same program steps the linear system (gradient is an array map), applies its
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +14,14 @@ from typing import Any
 import sympy
 
 from .._array import namespace
-from ..errors import RuleError, require
+from ..errors import RuleError, refuse
 from ..notation import W, average, gradient, theta0
 
 Array = Any
 Map = Callable[[Array], Array]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class _Context:
     values: dict[Any, Array]  # symbols and gradient nodes that have been evaluated
     mix: Map
@@ -72,9 +73,18 @@ def compile_program(
     )
 
 
-def in_numbers(expr: sympy.Expr, numbers: Mapping[sympy.Symbol, float]) -> sympy.Expr:
-    """The expression at these values of the scalars, without the search that ``subs`` makes."""
-    return expr.xreplace({symbol: sympy.Float(value) for symbol, value in numbers.items()})
+def in_numbers(expr: sympy.Expr, numbers: Mapping[sympy.Symbol, float]) -> float:
+    """The expression at these values of the scalars, NaN where it is no real number; sums and products at once."""
+    if expr in numbers:
+        return numbers[expr]
+    if isinstance(expr, sympy.Add):
+        return sum(in_numbers(term, numbers) for term in expr.args)
+    if isinstance(expr, sympy.Mul):
+        return math.prod(in_numbers(factor, numbers) for factor in expr.args)
+    if isinstance(expr, sympy.Rational):
+        return int(expr.p) / int(expr.q)
+    value = expr.xreplace({symbol: sympy.Float(number) for symbol, number in numbers.items()})
+    return float(value) if value.is_real else math.nan
 
 
 @dataclass(frozen=True)
@@ -114,9 +124,9 @@ class _Compiler:
 
     def _number(self, expr: sympy.Expr) -> float:
         number = in_numbers(expr, self.numbers)
-        finite = bool(number.is_finite and number.is_real)
-        require(finite, f"the coefficient {expr}", "a finite real number", number, f"at {self.numbers}", RuleError)
-        return float(number)
+        if not math.isfinite(number):
+            refuse(f"the coefficient {expr}", "a finite real number", number, f"at {self.numbers}", RuleError)
+        return number
 
 
 def _averaged(x: Array) -> Array:

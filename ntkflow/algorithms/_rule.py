@@ -144,7 +144,7 @@ class Rule:
         """The expression of a block's first value."""
         return theta0 if block == theta else self.start.get(block, sympy.S.Zero)
 
-    @property
+    @cached_property
     def parameter_names(self) -> dict[str, str]:
         """Every name by which a parameter or a count may be passed: {long or short name: short name}."""
         short = {letter: letter for letter in (*map(str, self.parameters), *self.counts)}
@@ -244,7 +244,7 @@ class Rule:
 
         return to_text(self)
 
-    @property
+    @cached_property
     def _mentioned(self) -> set[sympy.Symbol]:
         parts = (self.update, self.start, self.lets)
         return {symbol for part in parts for expr in part.values() for symbol in expr.free_symbols}

@@ -112,7 +112,7 @@ class Coordinates:
 def _per_agent(J: Array, x: Array) -> Array:
     """J_q x_q for every time: (Q, n, p) and (T, Q, p) to (T, Q, n), as one product an agent."""
     xp = namespace(J)
-    return xp.permute_dims(J @ xp.permute_dims(x, (1, 2, 0)), (2, 0, 1))
+    return xp.permute_dims(xp.permute_dims(x, (1, 0, 2)) @ xp.matrix_transpose(J), (1, 0, 2))
 
 
 def _unstack(array: Array) -> list[Array]:

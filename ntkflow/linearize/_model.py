@@ -8,9 +8,12 @@ from functools import cached_property
 from .._array import Array, eps, namespace, norm, svd, zeros
 from .._rowspace import cost, row_space
 from ..errors import require_number
+from ._kernel import Factor
 from ._rows import Rows, Stack, independent
 from ._streamed import FromStreams
 from ._whole import DEFAULT_TOL
+
+PIECE = 2**17  # numbers that stay in cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,15 +73,18 @@ class LinearizedModel(FromStreams):
         stack = xp.reshape(self.jacobian, (Q * n, p))
         alone = self.basis is None and self.rows is None and not bool(xp.any(self.start != 0))
         if alone and (found := independent(stack)) is not None:
-            return self._within_rows(stack, *found)
-        V, left_out = row_space(stack, tol)
-        if V is None:
+            return self._within_rows(stack, found)
+        spanned = row_space(stack, tol)
+        if spanned is None:
             return replace(self, compressed=True)
-        V = _with_starts(V, self.start)
+        V, JV, left_out = spanned
+        if bool(xp.any(self.start != 0)):
+            V = _with_starts(V, self.start)
+            JV = stack @ V
         basis = V if self.basis is None else self.basis @ V
         return replace(
             self,
-            jacobian=xp.reshape(stack @ V, (Q, n, V.shape[1])),
+            jacobian=xp.reshape(JV, (Q, n, V.shape[1])),
             start=self.start @ V,
             basis=None if self.rows is not None else basis,
             rows=None if self.rows is None else self.rows.within(V),
@@ -87,24 +93,41 @@ class LinearizedModel(FromStreams):
             test_jacobian=None if self.test_jacobian is None else self.test_jacobian @ V,
         )
 
-    def _within_rows(self, stack: Array, US: Array, C: Array, left_out: float) -> LinearizedModel:
+    def _within_rows(self, stack: Array, found: Factor) -> LinearizedModel:
         """The same in the basis V = Jᵀ C, which stays as large as J only in the Jacobian itself."""
-        xp, (Q, n, _) = namespace(stack), self.jacobian.shape
-        test = self.test_jacobian
+        xp, (Q, n, _), rank = namespace(stack), self.jacobian.shape, found.F.shape[1]
+        test, rows = self.test_jacobian, Rows(Stack(stack), found.C)
         return replace(
             self,
-            jacobian=xp.reshape(US, (Q, n, US.shape[1])),
-            start=zeros((Q, US.shape[1]), US),
-            rows=Rows(Stack(stack), C),
-            left_out=left_out + self.left_out,
+            jacobian=xp.reshape(found.F, (Q, n, rank)),
+            start=zeros((Q, rank), stack),
+            rows=rows,
+            left_out=found.left_out + self.left_out,
             compressed=True,
-            test_jacobian=None if test is None else (test @ stack.T) @ C,
+            test_jacobian=None if test is None else (test @ stack.T) @ rows.C,
         )
 
     @cached_property
     def gram(self) -> Array:
         """J_qᵀJ_q, (Q, p, p): the curvature of every agent, without its factor."""
         return namespace(self.jacobian).matrix_transpose(self.jacobian) @ self.jacobian
+
+    @cached_property
+    def pieces(self) -> list[tuple[int, int, Array]]:
+        """J_q of the agents from a to b, without columns that none of them feels: small enough to be read but once."""
+        xp, J = namespace(self.jacobian), self.jacobian
+        found, step = [], max(1, PIECE // (J.shape[1] * J.shape[2]))
+        for a in range(0, J.shape[0], step):
+            some = J[a : min(a + step, J.shape[0]), :, :]
+            felt = xp.nonzero(xp.any(xp.any(some != 0, axis=0), axis=0))[0]
+            width = int(felt[-1]) + 1 if felt.shape[0] else 1
+            found.append((a, a + some.shape[0], some[:, :, :width]))
+        return found
+
+    @cached_property
+    def slope(self) -> Array:
+        """J_qᵀ e_q, (Q, p, 1): the gradient of every agent at the start, without its factor."""
+        return namespace(self.jacobian).matrix_transpose(self.jacobian) @ self.residual[:, :, None]
 
     @cached_property
     def sharpness(self) -> Array:
@@ -128,8 +151,6 @@ class LinearizedModel(FromStreams):
 def _with_starts(V: Array, start: Array) -> Array:
     """V extended by an orthonormal basis of what the starts need beyond it."""
     xp = namespace(V)
-    if not bool(xp.any(start != 0)):
-        return V
     offsets = start
     for _ in range(2):  # twice is enough (Kahan, Parlett): the second pass removes what rounding left
         offsets = offsets - (offsets @ V) @ V.T

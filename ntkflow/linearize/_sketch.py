@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._array import Array, eps, eye, like, namespace, norm, svd
-from ._kernel import FEWEST, kernel_factor
+from ._kernel import FEWEST, Factor, kernel_factor
 from ._products import Products
-from ._rows import inverted
 
 WHOLE = 256  # up to so many rows all of K is asked for: little could be saved, and nothing is left to chance
 BLOCK, SHARE = 32, 8  # directions drawn at a time: 32, and later an eighth of those there are
@@ -24,16 +23,7 @@ FAILURE = 1e-10  # the probability that any certificate of a run is wrong
 SLACK = 4.0  # a certificate exceeds the norm that it bounds
 
 
-@dataclass(frozen=True, eq=False)
-class Factor:
-    """F = J V (N, r), C (N, r) with V = Jᵀ C, and a bound on ‖J − J V Vᵀ‖₂."""
-
-    F: Array
-    C: Array
-    left_out: float
-
-
-def factor(products: Products, tol: float, progress: Callable[[int, int | None], None] | None) -> Factor:
+def sketched_factor(products: Products, tol: float, progress: Callable[[int, int | None], None] | None) -> Factor:
     """The row space of J as far as ``tol`` and rounding let it be seen."""
     N, rng, precision = products.n_real, np.random.default_rng(0), eps(products.residual)
     small, done = N <= WHOLE, 0
@@ -78,7 +68,7 @@ class Nystrom:
         rank = max(1, int(xp.count_nonzero(s * s > self.floor)))
         dropped = float(s[rank]) ** 2 if rank < s.shape[0] else 0.0
         R = Rt[:rank, :].T
-        return Factor(self.F @ R, self.C @ R, (unseen + dropped + self.error) ** 0.5)
+        return Factor(self.F @ R, (unseen + dropped + self.error) ** 0.5, lambda: self.C @ R)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +87,7 @@ class Sketch:
     def whole(self, tol: float) -> Factor:
         """The factor of K = Y Ωᵀ, Ω being square."""
         K = self.Y @ self.omega.T
-        U, s, left_out = kernel_factor(namespace(K), K, tol, self.precision, norm(K - K.T))
-        F = U * s[None, :]
-        return Factor(F, inverted(F), left_out)
+        return kernel_factor(namespace(K), K, tol, self.precision, norm(K - K.T))
 
     def nystrom(self, tol: float) -> Nystrom:
         """F and C, without the part of B that is rounding."""

@@ -11,8 +11,8 @@ from ..errors import ShapeError, require, require_array, require_count, require_
 from ._blocks import Blocks
 from ._given import one_namespace, true_sizes
 from ._products import Products
-from ._rows import Rows, inverted
-from ._sketch import factor
+from ._rows import Rows
+from ._sketch import sketched_factor
 from ._whole import DEFAULT_TOL, FromArrays
 
 
@@ -36,7 +36,7 @@ class FromStreams(FromArrays):
         r"""Linearise from Jacobians that come in blocks of columns and are never in memory as a whole.
 
         One pass forms K = Σ_b J_b J_bᵀ, whose factor gives the compressed Jacobians as in `from_kernel`.  A
-        deviation is V x = Jᵀ (U S⁻¹ x), by a second pass when it is asked for; V is never held.
+        deviation is V x = Jᵀ (C x), by a second pass when it is asked for; V is never held.
 
         Parameters
         ----------
@@ -90,8 +90,9 @@ class FromStreams(FromArrays):
         K, found = Blocks.of(blocks, residual, block_width).summed(progress)
         wide = {name: None if array is None else xp.astype(array, K.dtype) for name, array in given.items()}
         tol = max(tol, min(1.0, Q * n * found.coarsest))
-        exact = cls.from_kernel(K, xp.astype(residual, K.dtype), n_outputs, n_samples, tol=tol, **wide)
-        rows = Rows(found, inverted(xp.reshape(exact.jacobian, (Q * n, -1))))
+        residual_wide = xp.astype(residual, K.dtype)
+        exact, factor = cls._of_kernel(K, residual_wide, n_outputs, n_samples, tol=tol, **wide)
+        rows = Rows(found, factor.C)
         return replace(exact._as(residual.dtype), n_parameters=found.total, liftable=True, rows=rows)
 
     @classmethod
@@ -173,13 +174,13 @@ class FromStreams(FromArrays):
         mask, tol = _asked(residual, n_outputs, n_samples, outputs, tol)
         products = Products.of(jvp, vjp, residual, mask)
         products.seen(test_jvp, test_outputs, products.real[:, None])  # refused before anything long begins
-        found = factor(products, tol, progress)
-        seen = products.seen(test_jvp, test_outputs, found.C)
+        found = sketched_factor(products, tol, progress)
+        rows = Rows(products, found.C)
+        seen = products.seen(test_jvp, test_outputs, rows.C)
         wide = {name: None if array is None else xp.astype(array, xp.float64) for name, array in given.items()}
         exact = cls._of_factor(
             found.F, found.left_out, n_outputs=n_outputs, n_samples=n_samples, test_jacobian=seen, **wide
         )
-        rows = Rows(products, found.C)
         return replace(exact._as(residual.dtype), n_parameters=products.total, liftable=True, rows=rows)
 
 

@@ -8,7 +8,7 @@ from .._array import Array, eps, namespace, norm, zeros
 from ..errors import ShapeError, require, require_array, require_count, require_number, require_shape
 from ._coordinates import Coordinates
 from ._given import one_namespace, test_points, true_sizes
-from ._kernel import kernel_factor
+from ._kernel import Factor, kernel_factor
 
 DEFAULT_TOL = 1e-10
 
@@ -110,9 +110,10 @@ class FromArrays(Coordinates):
         test_outputs: Array | None = None,
         tol: float = DEFAULT_TOL,
     ) -> Self:
-        r"""Linearise from the neural tangent kernel alone, K = J_s J_sᵀ = U S² Uᵀ.
+        r"""Linearise from the neural tangent kernel alone, K = J_s J_sᵀ = F Fᵀ.
 
-        The rows of U S serve as compressed Jacobians, so P never appears and may be infinite.
+        The rows of F serve as compressed Jacobians, so P never appears and may be infinite: Cholesky's factor where
+        the rows of J are safely independent, else U S of K = U S² Uᵀ.
         Agents start together.  Deviations come in rank coordinates; `lift` is refused.
 
         Parameters
@@ -143,23 +144,40 @@ class FromArrays(Coordinates):
         >>> LinearizedModel.from_kernel(J @ J.T, np.ones((2, 3))).jacobian.shape
         (2, 3, 2)
         """
+        return cls._of_kernel(K, residual, n_outputs, n_samples, outputs, test_kernel, test_outputs, tol)[0]
+
+    @classmethod
+    def _of_kernel(
+        cls,
+        K: Array,
+        residual: Array,
+        n_outputs: int,
+        n_samples: Any,
+        outputs: Array | None,
+        test_kernel: Array | None,
+        test_outputs: Array | None,
+        tol: float,
+    ) -> tuple[Self, Factor]:
+        """The model of a kernel, and the kernel's factor."""
         residual = require_array("residual", residual, 2, "pass the residuals as (Q, n)")
         xp = one_namespace(K=K, residual=residual, outputs=outputs, test_kernel=test_kernel, test_outputs=test_outputs)
         Q, n = residual.shape
         require(Q >= 1 and n >= 1, "residual", "at least one agent and row", f"shape {(Q, n)}", error=ShapeError)
         K = require_shape("K", K, (Q * n, Q * n), "agents one after the other, rows as in the residual")
-        require(norm(K - K.T) <= 100 * eps(K) * norm(K), "K", "a symmetric matrix", f"|K - K.T| = {norm(K - K.T):.3g}")
+        apart = norm(K - K.T)
+        require(apart <= 100 * eps(K) * norm(K), "K", "a symmetric matrix", f"|K - K.T| = {apart:.3g}")
         _, mask = true_sizes(n_samples, Q, n, require_count("n_outputs", n_outputs), K)
         flat = xp.reshape(mask, (Q * n,))
-        U, s, left_out = kernel_factor(xp, K * flat[:, None] * flat[None, :], require_number("tol", tol, 0.0, 1.0))
+        if not bool(xp.all(flat == 1)):
+            K = K * flat[:, None] * flat[None, :]
+        found = kernel_factor(xp, K, require_number("tol", tol, 0.0, 1.0), noise=apart)
         test_jacobian = None
         if test_kernel is not None:
             test_kernel = require_array("test_kernel", test_kernel, 2)
             test_kernel = require_shape("test_kernel", test_kernel, (test_kernel.shape[0], Q * n))
-            test_jacobian = ((test_kernel * flat[None, :]) @ U) / xp.where(s > 0, s, xp.ones_like(s))[None, :]
-        return cls._of_factor(
-            U * s[None, :], left_out, residual, n_outputs, n_samples, outputs, test_jacobian, test_outputs
-        )
+            test_jacobian = (test_kernel * flat[None, :]) @ found.C()
+        seen = {"test_jacobian": test_jacobian, "test_outputs": test_outputs}
+        return cls._of_factor(found.F, found.left_out, residual, n_outputs, n_samples, outputs, **seen), found
 
     @classmethod
     def _of_factor(
@@ -174,11 +192,12 @@ class FromArrays(Coordinates):
         test_outputs: Array | None,
     ) -> Self:
         """From J V = F (Q n, r), all that is known of V being that its columns are orthonormal."""
-        (Q, n), rank = residual.shape, F.shape[1]
+        (Q, n), rank, xp = residual.shape, F.shape[1], namespace(F)
         sizes, mask = true_sizes(n_samples, Q, n, n_outputs, F)
-        test_jacobian, test_outputs = test_points(namespace(F), test_jacobian, test_outputs, Q, rank)
+        test_jacobian, test_outputs = test_points(xp, test_jacobian, test_outputs, Q, rank)
+        J = xp.reshape(F, (Q, n, rank))
         return cls(
-            jacobian=namespace(F).reshape(F, (Q, n, rank)) * mask[:, :, None],
+            jacobian=J if bool(xp.all(mask == 1)) else J * mask[:, :, None],
             residual=residual * mask,
             n_outputs=n_outputs,
             n_samples=sizes,

@@ -25,6 +25,8 @@ class Balanced:
     @classmethod
     def of(cls, operator: StateOperator, w: Array) -> Balanced:
         """Units from the sizes that the start, the drive and its first image have in each block."""
+        if w.shape[0] == 1:
+            return cls(operator, like([1.0], w)[:, None, None], w is operator.drive)
         image = operator.apply(w)
         sizes = [norm(w[b, ...]) + norm(image[b, ...]) for b in range(w.shape[0])]
         sizes = [sizes[0], *(size + norm(operator.start[b, ...]) for b, size in enumerate(sizes[1:], start=1))]
@@ -67,9 +69,13 @@ class Balanced:
         """s₀ in the units."""
         return self.operator.start / self.units
 
-    def apply(self, state: Array) -> Array:
-        """D⁻¹ A D s for states (blocks, Q, p) or (blocks, Q, p, k)."""
+    def image(self, state: Array) -> Array:
+        """D⁻¹ M D s for states (blocks, Q, p) or (blocks, Q, p, k)."""
         if self.units.shape[0] == 1:
-            return self.operator.apply(state)
+            return self.operator.image(state)
         units = self.units if state.ndim == 3 else self.units[..., None]
-        return self.operator.apply(state * units) / units
+        return self.operator.image(state * units) / units
+
+    def apply(self, state: Array) -> Array:
+        """D⁻¹ A D s likewise."""
+        return self.image(state) - state

@@ -47,12 +47,12 @@ class Times:
         """How many there are."""
         return len(self.values)
 
-    @property
+    @cached_property
     def finite(self) -> list[float]:
         """The finite ones, in increasing order."""
         return sorted({t for t in self.values if not math.isinf(t)})
 
-    @property
+    @cached_property
     def horizon(self) -> float:
         """The largest."""
         return max(self.values, default=0.0)

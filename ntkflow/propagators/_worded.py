@@ -96,7 +96,7 @@ class Worded:
 
     def number(self, coefficient: Any) -> float:
         """A coefficient in the rule's scalars, at their values."""
-        return float(in_numbers(coefficient, self.balanced.operator.numbers))
+        return in_numbers(coefficient, self.balanced.operator.numbers)
 
     def _bound(self, words: Any, factor: float) -> Words:
         return {word: self.number(c) * factor for word, c in words.items()}

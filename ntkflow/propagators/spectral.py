@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, eps, like, namespace, svd, zeros
+from .._array import Array, eps, eye, like, namespace, svd, zeros
 from ..errors import NoLimitError
 from ..structure import Factored
 from ._balanced import Balanced
@@ -53,7 +53,10 @@ class Spectral:
         if factors is None:
             raise TypeError("the rule has no factor; ask accepts first")
         sharp = times.horizon > QUICK
-        y, modes, push, noise = (_sharp if sharp else _quick)(factors.G, operator.source)
+        if sharp or factors.X is not None:
+            y, modes, push, noise = (_sharp if sharp else _quick)(factors.G, operator.source)
+        else:
+            y, modes, push, noise = _modes(_negative(operator), None)
         xp = namespace(y)
         return cls(factors, xp.where(y > noise, y, xp.zeros_like(y)), modes, push, sharp, operator.shape)
 
@@ -69,8 +72,9 @@ class Spectral:
         gains = xp.where(inner[None, :] == 0, xp.zeros_like(gains), gains)  # no drive, no motion: not 0·∞
         coefficients = gains * inner[None, :]
         states = coefficients @ self.modes
-        at_once = like([_gain_at_minus_one(t, times.flow) for t in times.values], w)
+        at_once = 0.0
         if X is not None:
+            at_once = like([_gain_at_minus_one(t, times.flow) for t in times.values], w)
             states = states @ X.T + at_once[:, None] * flat[None, :]
         # the entries of W and J are rounded themselves, which slow modes feel like noise in the drive
         loudest = xp.max(xp.where(xp.isfinite(gains), xp.abs(gains), xp.zeros_like(gains)), axis=1)
@@ -111,10 +115,8 @@ class Spectral:
         relative = (top / y) ** (0.5 if self.sharp else 1.0)
         at = like([min(t, 1e300) for t in times.values], y)
         weight = 1.0 + 4.0 * xp.clip(at[:, None] * y, 0.0, 1.0) * relative[None, :]
-        size = xp.linalg.vector_norm(
-            xp.where(xp.isfinite(coefficients), coefficients, xp.zeros_like(y)[None, :]) * weight, axis=1
-        )
-        return 4.0 * eps(y) * y.shape[0] ** 0.5 * size
+        felt = xp.where(xp.isfinite(coefficients), coefficients, xp.zeros_like(coefficients)) * weight
+        return 4.0 * eps(y) * y.shape[0] ** 0.5 * xp.sum(felt * felt, axis=1) ** 0.5
 
 
 def _gain_at_minus_one(time: float, flow: bool) -> float:
@@ -164,6 +166,15 @@ def _singular(G: Array, h: Array | None) -> tuple[Array, Array, Array | None, fl
 
 def _quick(G: Array, h: Array | None) -> tuple[Array, Array, Array | None, float]:
     """The same through GᵀG, good for short horizons: a y lost in rounding is as good as 0 there, its drive is not."""
-    xp = namespace(G)
-    y, columns = xp.linalg.eigh(G.T @ G)
-    return y, columns.T, None if h is None else columns.T @ (G.T @ h), 0.0
+    return _modes(G.T @ G, None if h is None else G.T @ h)
+
+
+def _modes(S: Array, drive: Array | None) -> tuple[Array, Array, Array | None, float]:
+    y, columns = namespace(S).linalg.eigh(S)
+    return y, columns.T, None if drive is None else columns.T @ drive, 0.0
+
+
+def _negative(operator: Balanced) -> Array:
+    """−A (N, N), which is GᵀG where M itself is symmetric."""
+    xp, N = namespace(operator.units), operator.size
+    return -xp.reshape(operator.apply(xp.reshape(eye(N, operator.units), (*operator.shape, N))), (N, N))

@@ -105,14 +105,14 @@ class Stepping:
 
     def _iterates(self, w: Array, steps: int, theta: float) -> Iterator[tuple[int, Array, float, float]]:
         """Index k, iterate, its norm and k times the largest norm so far, until an iterate overflows."""
-        x, top = w * 0.0, 0.0
+        x, top, push = w * 0.0, 0.0, theta * w
         for k in range(steps + 1):
             size = norm(x)
             if not math.isfinite(size):
                 return
             top = max(top, size)
             yield k, x, size, k * top
-            x = x + theta * (self.operator.apply(x) + w)
+            x = (self.operator.image(x) if theta == 1.0 else x + theta * self.operator.apply(x)) + push
 
 
 def _steps(times: Times, theta: float = 1.0) -> float:

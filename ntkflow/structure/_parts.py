@@ -24,6 +24,12 @@ class Parts:
     left_out: float
 
     @cached_property
+    def spectrum(self) -> list[float]:
+        """The eigenvalues of W: those of p(W) are p of them."""
+        values = namespace(self.W).linalg.eigvalsh(self.W)
+        return [float(values[i]) for i in range(values.shape[0])]
+
+    @cached_property
     def J(self) -> Array:
         """√c_q J_q."""
         return self.jacobian * (self.scale**0.5)[:, None, None]
@@ -76,12 +82,15 @@ class Structure:
 
     parts: Parts
 
+    @property
+    def floor(self) -> float:
+        """What counts as zero beside eigenvalues of W."""
+        return PSD_SLACK * self.parts.W.shape[0] * eps(self.parts.W)
+
     @cached_property
     def averaging(self) -> bool:
         """Whether ‖W‖₂ ≤ 1, which negative weights can break."""
-        W = self.parts.W
-        largest = float(namespace(W).max(namespace(W).abs(namespace(W).linalg.eigvalsh(W))))
-        return largest <= 1.0 + PSD_SLACK * W.shape[0] * eps(W)
+        return max(map(abs, self.parts.spectrum)) <= 1.0 + self.floor
 
 
 def power_of(W: Array, k: int) -> Array:
@@ -91,19 +100,17 @@ def power_of(W: Array, k: int) -> Array:
     return result
 
 
-def root(V: Array) -> Array | None:
-    """V^½ for a positive semi-definite V, else None."""
+def root(V: Array) -> Array:
+    """V^½ for a positive semi-definite V."""
     xp = namespace(V)
     values, U = xp.linalg.eigh((V + V.T) / 2)
     floor = PSD_SLACK * V.shape[0] * eps(V)
-    if float(values[0]) < -floor:
-        return None
     values = xp.where(values > floor, values, xp.zeros_like(values)) ** 0.5  # the root of rounding is not small
     return (U * values[None, :]) @ U.T
 
 
-def root_of_complement(V: Array) -> Array | None:
-    """N with NᵀN = I − V and N 1 = 0 *exactly* where V 1 = 1; None unless I − V ⪰ 0.
+def root_of_complement(V: Array) -> Array:
+    """N with NᵀN = I − V ⪰ 0 and N 1 = 0 *exactly* where V 1 = 1.
 
     The consensus direction must not be left to rounding: its decay is the slowest that there is.
     """
@@ -116,8 +123,6 @@ def root_of_complement(V: Array) -> Array | None:
         return zeros((1, 1), V)
     frame = xp.linalg.qr(ones, mode="complete")[0][:, 1:] if keeps_consensus else identity
     values, U = xp.linalg.eigh(frame.T @ (identity - (V + V.T) / 2) @ frame)
-    if float(values[0]) < -PSD_SLACK * Q * eps(V):
-        return None
     floor = PSD_SLACK * Q * eps(V)
     values = xp.where(values > floor, values, xp.zeros_like(values)) ** 0.5
     return values[:, None] * (U.T @ frame.T)

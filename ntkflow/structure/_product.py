@@ -33,17 +33,15 @@ class Product(Structure):
         return self.alpha * self.parts.top <= 1.0
 
     @cached_property
-    def half(self) -> Array | None:
-        """S^½, or V^½ (None where there is none)."""
-        if self.gentle:
-            return self.parts.shrunk(self.alpha, 0.5)
-        half = root(self.V)
-        return None if half is None else self.parts.mixed(half)
+    def half(self) -> Array:
+        """S^½, or V^½."""
+        return self.parts.shrunk(self.alpha, 0.5) if self.gentle else self.parts.mixed(root(self.V))
 
     @property
     def exists(self) -> bool:
-        """Whether one of the two routes is open."""
-        return self.kept is not None and (self.gentle or root(self.V) is not None)
+        """Whether I − V ⪰ 0, and one of the two routes is open: S ⪰ 0 or V ⪰ 0."""
+        values = [value**self.power for value in self.parts.spectrum]
+        return max(values) <= 1.0 + self.floor and (self.gentle or min(values) >= -self.floor)
 
     @cached_property
     def other(self) -> Array:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .._array import Array, eps, eye, is_positive_definite, namespace
-from ._parts import PSD_SLACK, Structure, Words, power_of, root_of_complement
+from .._array import Array, cholesky, eye, namespace
+from ._parts import Structure, Words, power_of, root_of_complement
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,14 +25,20 @@ class Symmetric(Structure):
         return sum((c * power_of(W, len(word)) for word, c in self.words.items() if "H" not in word), 0.0 * W)
 
     @cached_property
-    def kept(self) -> Array | None:
+    def spectrum(self) -> list[float]:
+        """The eigenvalues of p(W)."""
+        powers = {len(word): c for word, c in self.words.items() if "H" not in word}
+        return [sum(c * value**k for k, c in powers.items()) for value in self.parts.spectrum]
+
+    @cached_property
+    def kept(self) -> Array:
         """(I − p(W))^½."""
         return root_of_complement(self.polynomial)
 
     @property
     def exists(self) -> bool:
         """Whether I − p(W) ⪰ 0."""
-        return self.kept is not None
+        return max(self.spectrum) <= 1.0 + self.floor
 
     @cached_property
     def G(self) -> Array:
@@ -51,19 +57,18 @@ class Symmetric(Structure):
         parts = self.parts
         strength = -sum(c for word, c in self.words.items() if "H" in word)
         spread = strength * parts.left_out * (2 * parts.top**0.5 + parts.left_out)
-        lowest = float(namespace(parts.W).linalg.eigvalsh(self.polynomial)[0])
-        if self.averaging and strength * parts.top + spread <= 1.0 + lowest:
+        if self.averaging and strength * parts.top + spread <= 1.0 + min(self.spectrum):
             return True
-        return self._contracting_by_rows(spread, lowest)
+        return self._contracting_by_rows(spread)
 
-    def _contracting_by_rows(self, spread: float, lowest: float) -> bool:
+    def _contracting_by_rows(self, spread: float) -> bool:
         """GᵀG ≺ 2 − spread in the space of the residuals, which is no larger than that of the states (T8).
 
         With F = [√c Wᵏ Rᵀ, ...] that is F Fᵀ ≺ N = (1 − spread) I + p(W), or Fᵀ N⁻¹ F ≺ I where N ≻ 0.
         """
         xp, parts = namespace(self.parts.W), self.parts
         identity, (Q, r, p) = eye(parts.W.shape[0], parts.W), parts.roots.shape
-        if 1.0 - spread + lowest <= PSD_SLACK * Q * eps(parts.W):
+        if 1.0 - spread + min(self.spectrum) <= self.floor:
             return False
         inverse = xp.linalg.inv((1.0 - spread) * identity + self.polynomial)
         rows = xp.reshape(parts.roots, (Q * r, p))
@@ -72,7 +77,7 @@ class Symmetric(Structure):
         blocks = [[kernel * (left @ inverse @ right)[:, None, :, None] for right in sides] for left in sides]
         flat = [xp.concat([xp.reshape(block, (Q * r, Q * r)) for block in row], axis=1) for row in blocks]
         whole = xp.concat(flat, axis=0)
-        return is_positive_definite(eye(whole.shape[0], whole) - whole)
+        return cholesky(eye(whole.shape[0], whole) - whole) is not None
 
     def source(self, start: Array, epsilon: Array) -> Array:
         """h with w = Gᵀh:  w = −NᵀN θ₀ − Σ c Wᵏ Rᵀ (R (Wᵏ − I) θ₀ + ε)."""
