@@ -159,7 +159,7 @@ def test_arguments_that_do_not_fit(images):
         (lambda: nf.Study(W, nf.models.MLP([36, 3]), None, data), "model.init"),
         (lambda: nf.Study(W, net, None, data), "TorchModel(module, input_shape="),
         (lambda: nf.Study(W, net, None, [TensorDataset(x, y)] * 2), "interop.torch.dataset"),
-        (lambda: linearize(net, x[:, None], y[:, None]), "D > 1"),  # seven agents of one sample each: agents forgotten
+        (lambda: linearize(net, x, y[:, :1]), "several samples an agent"),  # grey images whose agents were forgotten
         (lambda: linearize(net, x.half(), y.half(), agents=2), "float32 or float64"),
         (lambda: dataset(x.half(), y.half(), agents=2), "float32 or float64"),
         (lambda: dataset(x, torch.arange(7), agents=2, n_classes=3), "from 0 to 2"),

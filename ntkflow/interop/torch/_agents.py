@@ -61,10 +61,12 @@ def _collated(name: str, part: Any) -> tuple[Tensor, Tensor]:
 
 
 def _of_dealt(x: Tensor, y: Tensor) -> Lists:
-    fits = x.ndim >= 2 and y.ndim >= 2 and x.shape[:2] == y.shape[:2] and x.shape[1] > 1
+    fits = x.ndim >= 2 and y.ndim >= 2 and x.shape[:2] == y.shape[:2]
+    images = x.ndim > 3 and x.shape[1] == 1  # one sample an agent, or grey images whose agents were forgotten
     remedy = "pass agents: their number, or the agent of each sample"
     found = f"{tuple(x.shape)} and {tuple(y.shape)}"
-    require(fits, "x and y", "shapes (Q, D, ...), D > 1, where agents is left out", found, remedy, ShapeError)
+    expected = "shapes (Q, D, ...), several samples an agent, where agents is left out"
+    require(fits and not images, "x and y", expected, found, remedy, ShapeError)
     return list(x), list(y)
 
 
