@@ -7,7 +7,7 @@ import numpy as np
 from ._array import Array, eps, eye, like, namespace, norm, svd, zeros
 
 DIRECT = 400  # up to this many rows or columns a sketch saves nothing
-FIRST_SKETCH = 160
+FIRST_SKETCH = 128
 SPARE = 8  # columns of a sketch that must be left over
 SMALL = 32  # up to this many, singular values are as quick as anything
 SEEN, SINGLE = 5e6, 1e-4  # eps of the largest eigenvalue that a kernel shows accurately enough to divide by; in float32

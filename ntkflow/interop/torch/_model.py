@@ -51,7 +51,7 @@ class TorchModel(ReadOnly, Model):
         matrix-free.
     input_dtype : torch.dtype, optional
         What the module wants instead of the data's dtype, e.g. torch.long for an embedding.
-    trial : (B, ...) array, optional
+    trial : (S, ...) array, optional
         A few samples that the module is tried on; by default random numbers between 0 and 1.
 
     Raises
