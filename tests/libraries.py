@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import ntkflow
+from ntkflow import _array, _devices
 from ntkflow.errors import NtkflowError
 
 CREATION = frozenset({"arange", "asarray", "empty", "eye", "full", "linspace", "ones", "zeros"})
@@ -69,6 +70,15 @@ def _torch():
     return InDoubles(array_api_compat.torch)
 
 
+@cache
+def _cupy():
+    """CuPy's namespace; skipped in the driver's words where it has no GPU."""
+    found = _devices.gpus()[0]
+    if not found.usable:
+        return pytest.param(None, id="cupy", marks=[pytest.mark.gpu, pytest.mark.skip(reason=found.says)])
+    return pytest.param(_array.library("cupy"), id="cupy", marks=pytest.mark.gpu)
+
+
 def libraries():
     """As parameters of the ``xp`` fixture."""
     yield pytest.param(np, id="numpy")
@@ -76,9 +86,7 @@ def libraries():
     if importlib.util.find_spec("torch") is not None:
         yield pytest.param(_torch(), id="torch", marks=pytest.mark.torch)
     if importlib.util.find_spec("cupy") is not None:
-        import array_api_compat.cupy
-
-        yield pytest.param(array_api_compat.cupy, id="cupy", marks=pytest.mark.gpu)
+        yield _cupy()
 
 
 def to_numpy(array):
