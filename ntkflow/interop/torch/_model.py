@@ -191,10 +191,13 @@ class TorchModel(ReadOnly, Model):
     def _outputs(self, theta: Array, x: Array) -> Array:
         """Without what a backward pass would need, a chunk of samples at a time."""
         thetas, inputs = self._tensor(theta), self._inputs(x)
-        step = max(1, self.chunks.passes // inputs.shape[0])
+        Q, D = inputs.shape[:2]
+        step = max(1, self.chunks.passes // Q)
         with undisturbed(), torch.no_grad():
-            parts = [self._agents(thetas, inputs[:, a : a + step]) for a in range(0, inputs.shape[1], step)]
-        return array_like(torch.cat(parts, dim=1), theta)
+            out = torch.empty((Q, D, self.n_outputs), dtype=thetas.dtype, device=thetas.device)
+            for a in range(0, D, step):
+                out[:, a : a + step] = self._agents(thetas, inputs[:, a : a + step])
+        return array_like(out, theta)
 
     def _pullback(self, theta: Array, x: Array) -> tuple[Array, Pull]:
         inputs = self._inputs(x)
