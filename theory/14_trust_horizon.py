@@ -161,7 +161,7 @@ def check_paper():
     observed = case.train(200)
     assert observed.loss[-1].mean() < 0.7 * observed.loss[0].mean()  # something was learned
     missed = error(predicted, observed)
-    assert np.all(missed <= E + 1e-12)
+    assert np.all(missed <= E + predicted.error_bound + 1e-12)  # up to k = 1 there is only what compression leaves out
     assert E[-1] < 1.5 * missed[-1]
 
 
