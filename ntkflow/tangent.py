@@ -58,8 +58,7 @@ def _of_products(network: Network, absolute: bool, test_inputs: Array | None) ->
         push, _ = model.products(theta, test_inputs[None, :, :])
         extra["test_jvp"] = lambda v: push(v)[0, :]
         extra["test_outputs"] = xp.reshape(model(theta, test_inputs[None, :, :]), (-1,))
-    progress = getattr(model, "progress", None)
-    return LinearizedModel.from_products(jvp, vjp, **_known(network), **extra, progress=progress)
+    return LinearizedModel.from_products(jvp, vjp, **_known(network), **extra, progress=model.progress)
 
 
 def _known(network: Network) -> dict[str, Any]:

@@ -150,6 +150,14 @@ def test_a_model_is_a_snapshot(data):
     assert (theta_of(put)[:-14] == theta_of(net)[:-14]).all()
 
 
+def test_a_parallel_module_comes_back_as_the_module_itself():
+    torch.manual_seed(0)
+    net = behind().double()
+    model = TorchModel(nn.DataParallel(net), (3, 2))
+    assert (theta_of(model.with_parameters(2.0 * theta_of(net))) == 2.0 * theta_of(net)).all()
+    assert model.init(seed=0).shape == theta_of(net).shape
+
+
 def test_the_last_layer_by_its_own_name_for_it():
     shared = TorchModel(Tied(), (6,), "head")
     assert shared.n_parameters == 14

@@ -117,6 +117,10 @@ UNFIT = {
         "linear.bias",
     ),
     "another shape": (lambda: nn.Linear(36, 3).double(), "RuntimeError"),
+    "NaN in a parameter": (
+        lambda: nn.Linear(36, 3).double().apply(lambda m: nn.init.constant_(m.bias, torch.nan)),
+        "'bias'",
+    ),
     "no module": (lambda: 3, "nn.Module"),
     "a function without parameters": (lambda: lambda p, x: x, "dict of tensors"),
 }

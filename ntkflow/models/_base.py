@@ -20,6 +20,7 @@ class Model(ABC):
     n_inputs: int
     n_outputs: int
     matrix_free: bool = False  # whether its Jacobian is only multiplied: then it has `products`
+    progress: Callable[[int, int | None], None] | None = None  # told how far a long Jacobian has come
 
     @property
     @abstractmethod

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import default_collate
 
+from ..._devices import one_line
 from ...datasets import Dataset, deal
 from ...datasets._arrays import parts_of
 from ...errors import DataError, ShapeError, refuse, require, require_count
@@ -53,8 +54,7 @@ def _collated(name: str, part: Any) -> tuple[Tensor, Tensor]:
     try:
         batch = default_collate([part[i] for i in range(len(part))])
     except (RuntimeError, TypeError, ValueError) as error:
-        words = " ".join(str(error).split())[:120]
-        refuse(name, "a torch Dataset whose samples can be stacked", words, error=DataError)
+        refuse(name, "a torch Dataset whose samples can be stacked", one_line(error), error=DataError)
     pair = isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(each, Tensor) for each in batch)
     require(pair, name, "a torch Dataset of pairs (input, target)", type(part).__name__, error=DataError)
     return batch[0], batch[1]
@@ -97,4 +97,4 @@ def _tensor(name: str, array: Any) -> Tensor:
     try:
         return tensor_of(array)
     except (TypeError, ValueError, BufferError) as error:
-        return refuse(name, "numbers that PyTorch knows", " ".join(str(error).split())[:120])
+        return refuse(name, "numbers that PyTorch knows", one_line(error))

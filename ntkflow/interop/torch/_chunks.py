@@ -33,8 +33,7 @@ class Chunks:
 
 def _made(function: Function, x: Tensor) -> int:
     """Numbers in all tensors that a forward pass makes."""
-    dtype = x.dtype if x.is_floating_point() else function.kind.dtype
-    named = {name: p.to(dtype) for name, p in function.own.items()}
+    named = function.fitting(x)
     with undisturbed(), torch.no_grad(), _Counting() as counting:
         function(named, x)
     return counting.numbers

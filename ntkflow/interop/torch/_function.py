@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ..._devices import one_line
 from ...errors import InputError, refuse, require
 from ._checks import require_full_precision, require_modes
 from ._names import chosen, slots
@@ -37,7 +38,6 @@ class Function:
             known = "an nn.Module or a function of (parameters, inputs)"
             require(callable(module), "module", known, type(module).__name__)
             return cls(module, _usable(_own_tensors(params)), {})
-        module = module.module if isinstance(module, nn.DataParallel) else module
         require_modes(module)
         with undisturbed(), explained("one that can be copied"):
             private = copy.deepcopy(module)
@@ -65,6 +65,11 @@ class Function:
     def theta(self) -> Tensor:
         """The parameters as they are, (P,)."""
         return torch.cat([p.reshape(-1) for p in self.own.values()])
+
+    def fitting(self, x: Tensor) -> dict[str, Tensor]:
+        """Copies of the parameters as they are, in the dtype to compute in on inputs x."""
+        dtype = x.dtype if x.is_floating_point() else self.kind.dtype
+        return {name: p.to(dtype, copy=True) for name, p in self.own.items()}
 
     def named(self, theta: Tensor) -> dict[str, Tensor]:
         """θ (P,) as parameters by name."""
@@ -130,8 +135,7 @@ def explained(expected: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        words = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise InputError(f"module: expected {expected}, found {words[:160]}") from error
+        raise InputError(f"module: expected {expected}, found {type(error).__name__}: {one_line(error)}") from error
 
 
 def _own_tensors(params: Any) -> dict[str, Tensor]:
@@ -145,6 +149,7 @@ def _usable(own: Tensors) -> Tensors:
     require(bool(own), "params", "at least one parameter to train", "none", "name some, or unfreeze them")
     for name, p in own.items():
         require_full_precision(name, p)
+        require(bool(p.isfinite().all()), f"parameter {name!r}", "finite numbers", "NaN or infinity")
     kinds = {(p.dtype, p.device) for p in own.values()}
     found = ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
     require(len(kinds) == 1, "params", "one dtype and one device", found, "convert them with module.to(...)")

@@ -101,7 +101,8 @@ class TorchModel(ReadOnly, Model):
         require(listed, "input_shape", "the shape of one sample, such as (1, 28, 28)", repr(input_shape))
         self.input_shape = tuple(require_count("input_shape", size) for size in input_shape)
         require(progress is None or callable(progress), "progress", "a function", type(progress).__name__)
-        self.params, self.matrix_free, self.progress = params, bool(matrix_free), progress
+        module = module.module if isinstance(module, nn.DataParallel) else module
+        self.matrix_free, self.progress = bool(matrix_free), progress
         self.memory, self.input_dtype = require_number("memory", memory, 0.0, open_low=True), input_dtype
         self.name, self.function = type(module).__name__, Function.of(module, params)
         x = self._random() if trial is None else self._shaped(self._tensor(trial))

@@ -19,8 +19,7 @@ def tried(function: Function, x: Tensor, *, matrix_free: bool) -> tuple[Function
 
     Refused unless the outputs are a differentiable function of each input alone.  Cost: a few passes.
     """
-    dtype = x.dtype if x.is_floating_point() else function.kind.dtype
-    named = {name: p.to(dtype, copy=True) for name, p in function.own.items()}
+    named = function.fitting(x)
     with undisturbed():
         with explained(f"a forward pass on inputs of shape {tuple(x.shape)}"):
             out = _outputs(function, named, x)
