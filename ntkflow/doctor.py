@@ -34,10 +34,16 @@ class Findings:
 
     Attributes
     ----------
-    ntkflow, python, machine : str
-        Versions, and the system.
-    packages, extras : tuple
+    ntkflow : str
+        Its version.
+    python : str
+        The interpreter's version.
+    machine : str
+        System and processor.
+    packages : tuple of Package
         What the package's own metadata ask for, and what is installed.
+    extras : tuple of Extra
+        The same of each optional group.
     devices : tuple of Device
         Each tried out; empty where a required package is missing.
     ready : bool
