@@ -70,6 +70,11 @@ def zeros(shape: tuple[int, ...], other: Array) -> Array:
     return namespace(other).zeros(shape, dtype=other.dtype, device=device(other))
 
 
+def empty(shape: tuple[int, ...], other: Array) -> Array:
+    """Room for numbers in the library, dtype and device of ``other``."""
+    return namespace(other).empty(shape, dtype=other.dtype, device=device(other))
+
+
 def eye(size: int, other: Array) -> Array:
     """The identity matrix in the library, dtype and device of ``other``."""
     return namespace(other).eye(size, dtype=other.dtype, device=device(other))

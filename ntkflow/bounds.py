@@ -10,24 +10,50 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from ._array import Array, floats, namespace
+from ._array import Array, device, floats, like, namespace, overflow_allowed
+from ._path import Path
 from .linearize import LinearizedModel
 from .operator import StateOperator
 from .propagators import Times, solve
 
-HELD = 2**19  # numbers in the states that are looked at together
-
 
 @dataclass(frozen=True, eq=False)
-class LeftOut:
-    """A bound on the error by compression at every time, its kind, and ‖r_q‖² (T, Q) where it has needed them."""
+class Certificate:
+    """How far a path at the times of a `grid` can be from the full linear system's; worked out when it is asked for.
 
-    bound: list[float]
-    kind: str
-    squares: Array | None = None
+    ``rounding`` (T,) has what the engine says of itself; ``places`` are the times that somebody wanted.
+    """
+
+    operator: StateOperator
+    path: Path
+    times: Times
+    rounding: Array
+    places: Array | None
+
+    @cached_property
+    def sure(self) -> bool:
+        """Whether what compression left out is bounded by a theorem."""
+        return _contracts(self.operator, self.times.flow)
+
+    @cached_property
+    def bound(self) -> Array:
+        """(T,) at the times wanted; inf where a state has overflown."""
+        xp, left_out = namespace(self.rounding), self._left_out()
+        bound = self.rounding if left_out is None else self.rounding + like(left_out, self.rounding)
+        if not self.sure:  # something may have grown
+            bound = xp.where(self.path.finite, bound, xp.full_like(bound, math.inf))
+        return bound if self.places is None else xp.take(bound, self.places)
+
+    def _left_out(self) -> list[float] | None:
+        if self.operator.model.left_out == 0.0:
+            return None
+        finite, beyond = Times(tuple(self.times.finite), self.times.flow), self.times.count - len(self.times.finite)
+        with overflow_allowed():
+            found = (_integrated if self.sure else _surrogate)(self.operator, self.path, finite)
+        return found + [math.inf] * beyond
 
 
 def grid(operator: StateOperator, times: Times) -> Times:
@@ -46,20 +72,6 @@ def _between(a: float, b: float) -> list[float]:
     return [first * (b / first) ** (i / parts) for i in range(parts)] if parts > 1 else []
 
 
-def left_out(operator: StateOperator, states: Array, times: Times) -> LeftOut:
-    """What compression left out can do to the states (T, blocks, Q, p) at the times of a `grid`."""
-    sure = _contracts(operator, times.flow)
-    kind = "rigorous" if sure else "estimate"
-    if operator.model.left_out == 0.0:
-        return LeftOut([0.0] * times.count, kind)
-    finite, beyond = Times(tuple(times.finite), times.flow), [math.inf] * (times.count - len(times.finite))
-    if not sure:
-        return LeftOut(_surrogate(operator, states[: finite.count, ...], finite) + beyond, kind)
-    squares = _squares(operator, states)
-    known = squares if _trailing(operator) <= {0} else None  # of the residuals at θ itself
-    return LeftOut(_integrated(operator, states, squares, finite) + beyond, kind, known)
-
-
 def _contracts(operator: StateOperator, flow: bool) -> bool:
     """Whether the bound is a theorem here: no difference ever grows, and all gradients are taken at one Wᵏθ."""
     factors = operator.factors
@@ -68,15 +80,16 @@ def _contracts(operator: StateOperator, flow: bool) -> bool:
     return factors.contracting_flow if flow else factors.contracting
 
 
-def _integrated(operator: StateOperator, states: Array, squares: Array, times: Times) -> list[float]:
-    r"""h·left_out·∫‖c∘r̃‖ at increasing times, from the states (T, 1, Q, p) and ‖r̃_q‖² there; h = η for DGD, ATC, CTA.
+def _integrated(operator: StateOperator, path: Path, times: Times) -> list[float]:
+    r"""h·left_out·∫‖c∘r̃‖ at increasing times, from the states (1, Q, p) and ‖r̃_q‖² there; h = η for DGD, ATC, CTA.
 
     Between two times a, b the residual ρ = c∘r̃ is at most L v (τ − a) above its norm at a, and
     L v (b − τ) above the one at b, where v ≥ ‖ẋ(a)‖ and L = ‖cJ‖; the mean of the two
     bounds integrates to Δ (‖ρ_a‖ + ‖ρ_b‖)/2 + L v Δ²/2, for the sum over iterations likewise (theory 12).
     """
-    xp, model = namespace(states), operator.model
-    sizes, speeds = floats((squares @ operator.scale**2) ** 0.5), _speeds(operator, states, times)
+    xp, model = namespace(operator.W), operator.model
+    sizes = floats((_squares(operator, path) @ operator.scale**2) ** 0.5)
+    speeds = _speeds(operator, path, times)
     lipschitz = (float(xp.max(operator.scale)) * operator.top) ** 0.5
     total, sums = 0.0, [0.0]
     for i, (a, b) in enumerate(itertools.pairwise(times.values)):
@@ -86,45 +99,47 @@ def _integrated(operator: StateOperator, states: Array, squares: Array, times: T
     return [strength * model.left_out * value for value in sums]
 
 
-def _squares(operator: StateOperator, states: Array) -> Array:
-    """‖r̃_q‖² (T, Q) of the residuals that the gradients are taken with."""
-    xp, model = namespace(states), operator.model
-    points = (_gradient_points(operator, states[a:b, ...]) for a, b in _edges(states.shape[0], operator))
-    return xp.concat([xp.vecdot(r, r) for r in map(model.residual_at, points)], axis=0)
+def _squares(operator: StateOperator, path: Path) -> Array:
+    """‖r̃_q‖² (T, Q) of the residuals that the gradients are taken with, at Wᵏθ: e₀ + J (Wᵏ − 1) θ(0) + J Wᵏ x."""
+    xp, model, k = namespace(operator.W), operator.model, max(_trailing(operator), default=0)
+    if k == 0:
+        residual = model.residual_along(path)
+    else:
+        at_start = model.residual_at((_mixed(operator, k, model.start) - model.start)[None, ...])
+        residual = at_start + path.under(lambda states: model.response_at(_mixed(operator, k, states[:, 0, :, :])))
+    return xp.vecdot(residual, residual)
 
 
-def _speeds(operator: StateOperator, states: Array, times: Times) -> list[float]:
+def _speeds(operator: StateOperator, path: Path, times: Times) -> list[float]:
     """‖ẋ‖ or more at increasing times: it only falls, so the one at half the time or later will do."""
-    xp, asked, latest = namespace(states), [0], []
+    xp, asked, latest = namespace(operator.W), [0], []
     for i, t in enumerate(times.values):
         if t >= 2.0 * times.values[asked[-1]] and t > 0.0:
             asked.append(i)
         latest.append(len(asked) - 1)
-    found: list[float] = []
-    for a, b in _edges(len(asked), operator):
-        some = xp.take(states, xp.asarray(asked[a:b], device=states.device), axis=0)
-        velocity = operator.apply(xp.permute_dims(some, (1, 2, 3, 0))) + operator.input[..., None]
-        found += floats(xp.linalg.vector_norm(velocity, axis=(0, 1, 2)))
+    some = path.take(xp.asarray(asked, device=device(operator.W)))
+    found = floats(xp.concat([_speed(operator, states) for states in some.pieces()], axis=0))
     return [found[i] for i in latest]
 
 
-def _edges(count: int, operator: StateOperator) -> Iterator[tuple[int, int]]:
-    """A few states at a time."""
-    step = max(1, HELD // operator.size)
-    return ((i, min(i + step, count)) for i in range(0, count, step))
+def _speed(operator: StateOperator, states: Array) -> Array:
+    """‖A x + u‖ (T,) at states (T, 1, Q, p)."""
+    xp = namespace(states)
+    velocity = operator.apply(xp.permute_dims(states, (1, 2, 3, 0))) + operator.input[..., None]
+    return xp.linalg.vector_norm(velocity, axis=(0, 1, 2))
 
 
-def _surrogate(operator: StateOperator, states: Array, times: Times) -> list[float]:
+def _surrogate(operator: StateOperator, path: Path, times: Times) -> list[float]:
     """The rule with J = 0 driven by a constant gradient of size c_q·left_out, times the largest residual so far."""
-    xp, model = namespace(states), operator.model
-    residual = xp.max(xp.linalg.vector_norm(model.residual_at(states[:, 0, :, :]), axis=2), axis=1)
-    loudest = itertools.accumulate(floats(residual), max)
+    xp, model = namespace(operator.W), operator.model
+    residual = xp.max(xp.linalg.vector_norm(model.residual_along(path), axis=2), axis=1)
+    loudest = itertools.accumulate(floats(residual)[: times.count], max)
     push = (operator.scale * model.left_out)[:, None, None]
     idle = replace(operator, model=_without_network(model))
     start = xp.stack(idle.program.start(xp.zeros_like(push), idle.mix, lambda _: push), axis=0)
     drive = (idle.update(start, lambda _: push) - start)[..., 0]
     response, _, _ = solve(idle, drive, times)
-    sizes = floats(xp.linalg.vector_norm(response[:, 0, :, :], axis=(1, 2)))
+    sizes = floats(xp.linalg.vector_norm(response.states[:, 0, :, :], axis=(1, 2)))
     return [size * loud for size, loud in zip(sizes, loudest, strict=True)]
 
 
@@ -148,9 +163,8 @@ def _trailing(operator: StateOperator) -> set[int]:
     return {len(word) - 1 - word.index("H") for word in operator.words if "H" in word}
 
 
-def _gradient_points(operator: StateOperator, states: Array) -> Array:
-    """Where the rule takes its gradient, as deviations (T, Q, p): θ, or Wᵏθ (CTA)."""
-    x, start = states[:, 0, :, :], operator.model.start[None, ...]
-    for _ in range(max(_trailing(operator), default=0)):
-        x = operator.W @ (x + start) - start
+def _mixed(operator: StateOperator, k: int, x: Array) -> Array:
+    """Wᵏ x for (..., Q, p)."""
+    for _ in range(k):
+        x = operator.W @ x
     return x

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Protocol
 
-from ._array import Array, finite_slices, namespace, overflow_allowed, to_numpy
+from ._array import Array, namespace, overflow_allowed, to_numpy
+from ._path import Path
 from .errors import refuse, require_choice
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ class Landscape(Protocol):
     def liftable(self) -> bool:
         """Whether there are parameters behind the coordinates."""
 
-    def residual_at(self, x: Array) -> Array:
-        """Residuals (T, Q, n) at deviations x (T, Q, p)."""
+    def residual_along(self, path: Path) -> Array:
+        """Residuals (T, Q, n) at states (T, blocks, Q, p), the first block deviations."""
 
     def global_loss_at(self, x: Array) -> Array:
         """(T, Q): loss of agent q's model over all agents' data."""
@@ -54,6 +55,18 @@ class Landscape(Protocol):
 
     def lift(self, x: Array) -> Array:
         """Coordinates (..., p) as parameter deviations (..., P)."""
+
+
+class Certificate(Protocol):
+    """What a prediction's error is bounded by."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether a theorem carries what compression left out."""
+
+    @property
+    def bound(self) -> Array:
+        """(T,)."""
 
 
 def _derived(compute: Callable[[Trajectory], Array]) -> cached_property[Array]:
@@ -76,8 +89,8 @@ class Trajectory:
     times : (T,)
         In iterations: t = k is the k-th update.
     method : str
-        How it was found: ``"spectral"``, ``"krylov"``, ``"stepping"``, ``"dense"``, or ``"training"`` for the
-        real network.
+        How it was found: ``"spectral"``, ``"lanczos"``, ``"krylov"``, ``"stepping"``, ``"dense"``, or ``"training"``
+        for the real network.
     mode : str
         ``"flow"``, ``"iteration"`` or ``"training"``.
     label : str
@@ -105,33 +118,45 @@ class Trajectory:
     """
 
     times: Array
-    states: Array = field(repr=False)  # (T, blocks, Q, p); block 0 is θ − θ(0)
+    path: Path = field(repr=False)  # of states (blocks, Q, p); block 0 is θ − θ(0)
     blocks: tuple[str, ...]
     landscape: Landscape = field(repr=False)
     method: str
     mode: str
     label: str
-    error_bound: Array | None = field(default=None, repr=False)
-    bound_kind: str | None = None
+    certificate: Certificate | None = field(default=None, repr=False)
     recorded: Array | None = field(default=None, repr=False)  # residuals (T, Q, n) met on the way
-    squares: Array | None = field(default=None, repr=False)  # ‖r_q‖² (T, Q) met on the way, where nothing grows
+
+    @property
+    def states(self) -> Array:
+        """(T, blocks, Q, p): deviations in the landscape's coordinates, then the rule's other blocks."""
+        return self.path.states
 
     def __repr__(self) -> str:
         T, (Q, p) = self.times.shape[0], self.landscape.start.shape
         bound = "" if self.bound_kind is None else f", bound {self.bound_kind}"
         return f"Trajectory of {self.label}: {T} times, {Q} agents, {p} coordinates each, by {self.method}{bound}"
 
+    @property
+    def error_bound(self) -> Array | None:
+        """(T,), worked out when first asked for; None for training runs."""
+        return None if self.certificate is None else self.certificate.bound
+
+    @property
+    def bound_kind(self) -> str | None:
+        """``"rigorous"`` or ``"estimate"``."""
+        return None if self.certificate is None else "rigorous" if self.certificate.sure else "estimate"
+
     @_derived
     def residual(self) -> Array:
         """Outputs minus targets, (T, Q, n); zero on padding."""
-        return self.landscape.residual_at(self._x) if self.recorded is None else self.recorded
+        return self._residual()
 
-    @cached_property
+    @_derived
     def loss(self) -> Array:
         """‖r_q‖² / (2 D_q), (T, Q), under every normalization."""
-        with overflow_allowed():
-            squares = namespace(self.states).sum(self.residual**2, axis=2) if self.squares is None else self.squares
-            return squares / (2.0 * self.landscape.n_samples)[None, :]
+        residual = self._residual()
+        return namespace(residual).vecdot(residual, residual) / (2.0 * self.landscape.n_samples)[None, :]
 
     @_derived
     def global_loss(self) -> Array:
@@ -141,7 +166,7 @@ class Trajectory:
     @cached_property
     def outputs(self) -> Array:
         """f_q, (T, Q, n); padding is NaN."""
-        xp, model = namespace(self.states), self.landscape
+        xp, model = namespace(self.times), self.landscape
         if model.outputs is None:
             refuse("outputs", "a model that knows its outputs", "residuals only", "pass outputs= when linearising")
         values = model.outputs[None, :, :] + (self.residual - model.residual[None, :, :])
@@ -162,7 +187,7 @@ class Trajectory:
     @_derived
     def consensus_error(self) -> Array:
         """(Σ_q ‖θ_q − θ̄‖²)^½, (T,)."""
-        xp = namespace(self.states)
+        xp = namespace(self.times)
         place = self._x + self.landscape.start[None, :, :]
         apart = place - xp.mean(place, axis=1, keepdims=True)
         return xp.sqrt(xp.sum(apart * apart, axis=(1, 2)))
@@ -197,6 +222,9 @@ class Trajectory:
 
         return plots.loss(self, ax=ax)
 
+    def _residual(self) -> Array:
+        return self.landscape.residual_along(self.path) if self.recorded is None else self.recorded
+
     @property
     def _x(self) -> Array:
         return self.states[:, 0, :, :]
@@ -204,5 +232,5 @@ class Trajectory:
     def _or_inf(self, values: Array) -> Array:
         """Inf wherever the state overflowed (inf − inf would be NaN) or the value itself did."""
         xp = namespace(values)
-        good = xp.reshape(finite_slices(self.states), (-1, *[1] * (values.ndim - 1)))
+        good = xp.reshape(self.path.finite, (-1, *[1] * (values.ndim - 1)))
         return xp.where(good & ~xp.isnan(values), values, xp.full_like(values, math.inf))

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from ._array import Array, like
+from ._design import Design
 from .algorithms import Rule, get
 from .analysis.limits import Limit, limit
 from .analysis.minimality import MinimalityReport, minimality
@@ -19,7 +20,7 @@ from .gap import Gap
 from .linearize import LinearizedModel
 from .models import Model
 from .results import Trajectory
-from .systems import LinearSystem, settled
+from .systems import LinearSystem
 from .tangent import tangent
 from .training import Batches, Network, train
 from .trust import Trust, trust
@@ -90,15 +91,18 @@ class Study(ReadOnly):
         if test_inputs is not None:
             require_array("test_inputs", test_inputs, 2, "pass the test inputs as (m, N)")
             require_together({"test_inputs": test_inputs, "the data": data.x})
-        self.W, self.model, self.theta0, self.data = W, model, theta0, data
-        self.algorithm, self.step_size, self.normalization = get(algorithm), step_size, normalization
-        self.test_inputs, self.parameters = test_inputs, parameters
-        self.rule = self.algorithm.shaped(parameters)
+        self.model, self.theta0, self.data, self.test_inputs = model, theta0, data, test_inputs
         self._shared: dict[bool, LinearizedModel] = {}
-        sizes = like(data.n_samples, theta0)
-        self.mixing, self.numbers, self.scale = settled(
-            self.rule, W, sizes, model.n_outputs, step_size, normalization, parameters
-        )
+        self._choose(W, algorithm, step_size, normalization, **parameters)
+
+    def _choose(
+        self, W: Array | None, algorithm: str | Rule, step_size: float, normalization: Any, **parameters: float
+    ) -> None:
+        sizes, self.W, self.algorithm = like(self.data.n_samples, self.theta0), W, get(algorithm)
+        design = Design.of(self.algorithm, W, sizes, self.model.n_outputs, step_size, normalization, parameters)
+        self._design = design
+        self.rule, self.mixing, self.scale, self.numbers = design.rule, design.mixing, design.scale, design.numbers
+        self.step_size, self.normalization, self.parameters = step_size, normalization, parameters
         self._settle()
 
     def __repr__(self) -> str:
@@ -127,23 +131,24 @@ class Study(ReadOnly):
         >>> faster.linearized is study.linearized
         True
         """
-        known = {
-            "W": self.W, "model": self.model, "theta0": self._given, "data": self.data,
-            "algorithm": self.algorithm, "step_size": self.step_size,
-            "normalization": self.normalization, "test_inputs": self.test_inputs,
-        }  # fmt: skip
+        network = {"model": self.model, "theta0": self._given, "data": self.data, "test_inputs": self.test_inputs}
+        chosen = {"W": self.W, "algorithm": self.algorithm, "step_size": self.step_size,
+                  "normalization": self.normalization}  # fmt: skip
         rule = get(changes.get("algorithm", self.algorithm))
         short = rule.parameter_names
-        names = {*known, *short}
+        names = {*network, *chosen, *short}
         for name in changes:
             if name not in names:
                 refuse(f"using({name}=...)", "an argument of Study", "an unknown one", nearest(name, names))
         kept = self.parameters if rule is self.algorithm else {}
         renewed = {short.get(name) for name in changes}  # "mu" gives way to "momentum"
         kept = {name: value for name, value in kept.items() if short[name] not in renewed}
-        study = Study(**{**known, **kept, **changes})
-        if not {"model", "theta0", "data", "test_inputs"} & set(changes):
-            study.__dict__["_shared"] = self._shared  # whoever linearises first does it for all
+        if network.keys() & changes.keys():
+            return Study(**{**network, **chosen, **kept, **changes})
+        study = Study.__new__(Study)
+        for name in ("_given", "_shared", "network", *network):  # whoever linearises first does it for all
+            setattr(study, name, getattr(self, name))
+        study._choose(**{**chosen, **kept, **changes})
         return study
 
     @property
@@ -157,9 +162,7 @@ class Study(ReadOnly):
     @cached_property
     def system(self) -> LinearSystem:
         """The linear system of this design."""
-        return LinearSystem(
-            self.algorithm, self.W, self.linearized, self.step_size, self.normalization, **self.parameters
-        )
+        return LinearSystem.of(self._design, self.linearized)
 
     def stability(self) -> StabilityReport:
         """Whether flow and iteration are stable, how far from not being so, and how large the step may be."""

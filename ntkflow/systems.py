@@ -7,21 +7,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import bounds
-from ._array import Array, eps, eye, finite_slices, like, namespace, overflow_allowed, taken, zeros
+from ._array import Array, device, eye, like, namespace, overflow_allowed, zeros
+from ._design import Design
+from ._path import Path
 from ._times import times_given
 from .algorithms import Rule, get
-from .errors import MixingError, ReadOnly, refuse, require, require_memory, require_number
+from .errors import ReadOnly, refuse, require, require_memory
 from .gap import Gap, gap
 from .linearize import LinearizedModel
-from .normalization import gradient_scale
 from .operator import LinearMap, StateOperator
 from .propagators import Explanation, Times, choices, solve
 from .results import Trajectory
-from .weights import MixingAudit, audit, require_mixing
+from .weights import MixingAudit, audit
 
 if TYPE_CHECKING:
     import control
-    import sympy
 
     from .analysis._reduction import Reduction
     from .interop.matrices import MatrixSystem
@@ -85,20 +85,25 @@ class LinearSystem(ReadOnly):
         normalization: Any = "per_agent",
         **parameters: float,
     ) -> None:
-        self.rule = get(algorithm).shaped(parameters)
         if not isinstance(model, LinearizedModel):
             refuse("model", "a LinearizedModel", type(model).__name__, "make one with LinearizedModel.from_jacobian")
-        self.model = model
-        self.step_size = step_size
-        self.normalization = normalization
-        self.parameters = parameters
-        self.mixing, self.numbers, self.scale = settled(
-            self.rule, W, model.n_samples, model.n_outputs, self.step_size, normalization, parameters
-        )
+        sizes = model.n_samples
+        self._take(Design.of(get(algorithm), W, sizes, model.n_outputs, step_size, normalization, parameters), model)
+
+    @classmethod
+    def of(cls, design: Design, model: LinearizedModel) -> LinearSystem:
+        """The same from a design that has been checked against the model's agents."""
+        system = cls.__new__(cls)
+        system._take(design, model)
+        return system
+
+    def _take(self, design: Design, model: LinearizedModel) -> None:
+        self.rule, self.mixing, self.scale, self.numbers = design.rule, design.mixing, design.scale, design.numbers
+        self.step_size, self.normalization, self.parameters = design.step_size, design.normalization, design.parameters
+        self.model, self._program = model, design.program
         if self.rule.moves_consensus and not model.absolute:
             why = f"rule {self.rule.name!r} acts on the parameters themselves (weight decay?)"
             refuse("model", "a start in absolute coordinates", "none", f"{why}; pass start= when linearising")
-        self._program = self.rule.bind(self.numbers)
         self._settle()
 
     @cached_property
@@ -156,7 +161,7 @@ class LinearSystem(ReadOnly):
         times : float or (T,)
             Exactly these, in iterations, in any order; 0 and inf allowed, a scalar is one time.
         method : str
-            "auto", or an engine by name: "spectral", "krylov", "stepping", "dense".
+            "auto", or an engine by name: "spectral", "lanczos", "krylov", "stepping", "dense".
 
         Returns
         -------
@@ -193,7 +198,7 @@ class LinearSystem(ReadOnly):
         steps : int or (T,)
             After exactly these numbers of updates, in any order; 0 and inf allowed, a scalar is one.
         method : str
-            "auto", or an engine by name: "spectral", "krylov", "stepping", "dense".
+            "auto", or an engine by name: "spectral", "lanczos", "krylov", "stepping", "dense".
 
         Returns
         -------
@@ -342,59 +347,20 @@ class LinearSystem(ReadOnly):
 
     def _solved(self, times: Times, method: str) -> Trajectory:
         xp, (operator, asked) = namespace(self.mixing), self._for(times, method)
-        moved, rounding, engine = solve(operator, operator.drive, asked, method)
-        states = moved if operator.shape[0] == 1 else moved + (operator.start - operator.origin)[None, ...]
-        left_out = bounds.left_out(operator, states, asked)
-        bound, squares = like(left_out.bound, states) + rounding, left_out.squares
-        if squares is None:  # something may have grown
-            bound = xp.where(finite_slices(states), bound, xp.full_like(bound, math.inf))
+        path, rounding, engine = solve(operator, operator.drive, asked, method)
+        if operator.shape[0] > 1:
+            path = Path(path.states + (operator.start - operator.origin)[None, ...])
+        places = None
         if asked.values != times.values:
             place = {t: i for i, t in enumerate(asked.values)}
-            order = xp.asarray([place[t] for t in times.values], device=states.device)
-            states, bound, squares = (a if a is None else xp.take(a, order, axis=0) for a in (states, bound, squares))
+            places = xp.asarray([place[t] for t in times.values], device=device(rounding))
         return Trajectory(
-            times=like(times.values, states),
-            states=states,
+            times=like(times.values, rounding),
+            path=path if places is None else path.take(places),
             blocks=tuple(b.name for b in self.rule.blocks),
             landscape=operator.model,
             method=engine,
             mode=(mode := "flow" if times.flow else "iteration"),
             label=f"{self.rule.name} ({mode})",
-            error_bound=bound,
-            bound_kind=left_out.kind,
-            squares=squares,
+            certificate=bounds.Certificate(operator, path, asked, rounding, places),
         )
-
-
-def settled(
-    rule: Rule,
-    W: Array | None,
-    n_samples: Array,
-    n_outputs: int,
-    step_size: float,
-    normalization: Any,
-    parameters: dict[str, float],
-) -> tuple[Array, dict[sympy.Symbol, float], Array]:
-    """The mixing matrix, the rule's numbers and the gradient's factors of a design, all checked.
-
-    ``rule`` has been `shaped` by the parameters; ``n_samples`` (Q,) are the true sizes as real numbers; W comes back in
-    their library, dtype and device.
-    """
-    numbers = rule.numbers(require_number("step_size", step_size, 0.0, open_low=True), parameters)
-    return _mixing(rule, W, n_samples), numbers, gradient_scale(normalization, n_samples, n_outputs)
-
-
-def _mixing(rule: Rule, W: Array | None, n_samples: Array) -> Array:
-    Q = n_samples.shape[0]
-    if not rule.uses_graph:
-        require(W is None, "W", f"None, as rule {rule.name!r} has no graph", "a matrix", error=MixingError)
-        return zeros((Q, Q), n_samples) + 1.0 / Q if rule.averages else eye(Q, n_samples)
-    if W is None:
-        refuse("W", f"a ({Q}, {Q}) mixing matrix", None, "e.g. ntkflow.weights.metropolis_hastings(graph)", MixingError)
-    require_mixing(W)
-    fits = tuple(W.shape) == (Q, Q)
-    require(fits, "W", f"shape ({Q}, {Q}), one row an agent", f"shape {tuple(W.shape)}", error=MixingError)
-    mixing = taken(W, n_samples)
-    if eps(W) > eps(mixing):  # rows that sum to 1 in fewer digits: the diagonal takes up the difference
-        mixing = mixing + eye(Q, mixing) * (1.0 - namespace(mixing).sum(mixing, axis=1))[:, None]
-    return mixing

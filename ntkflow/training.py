@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ._array import Array, like, namespace, overflow_allowed
+from ._path import Path
 from .algorithms import Rule
 from .datasets import Dataset
 from .errors import ShapeError, refuse, require, require_array, require_count, require_memory, require_together
@@ -85,6 +86,10 @@ class Network:
         """Residuals (T, Q, n) at deviations x (T, Q, P)."""
         at = (self.model.outputs(self.theta0 + x[i, ...], self.x) for i in range(x.shape[0]))
         return namespace(x).stack([self._missed(outputs) for outputs in at])
+
+    def residual_along(self, path: Path) -> Array:
+        """Residuals (T, Q, n) where the first block of the states (T, blocks, Q, P) is the deviation."""
+        return self.residual_at(path.states[:, 0, :, :])
 
     def global_loss_at(self, x: Array) -> Array:
         """(T, Q): the mean over all agents' data of the loss of agent q's network."""
@@ -166,7 +171,7 @@ def train(
                 state = program.update(state, mix, gradient)
     return Trajectory(
         times=like(list(kept), network.theta0),
-        states=xp.stack(states, axis=0),
+        path=Path(xp.stack(states, axis=0)),
         blocks=tuple(str(b) for b in rule.blocks),
         landscape=network,
         method="training",

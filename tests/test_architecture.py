@@ -13,11 +13,11 @@ every_file = pytest.mark.parametrize("name", FILES)
 # A file imports from strictly lower floors, or from its own folder; flat modules of one floor are strangers.
 FLOORS = [
     ["_version", "_array", "_packages", "notation"],
-    ["errors", "printing", "structure", "_rowspace", "_devices"],
+    ["errors", "printing", "structure", "_path", "_rowspace", "_devices"],
     ["results", "normalization", "graphs", "datasets", "models", "algorithms", "_files", "_tables", "_times"],
     ["_audit", "linearize", "training", "derivation"],
     ["weights", "operator", "trust", "gap", "tangent"],
-    ["propagators", "reports"],
+    ["propagators", "reports", "_design"],
     ["bounds", "analysis"],
     ["interop"],
     ["systems", "doctor"],

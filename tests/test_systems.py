@@ -503,7 +503,9 @@ def test_gd_is_gradient_descent_on_the_pooled_loss(xp, apart, normalization):
         place = place - step * sum(c[q] * (slope[q] @ place + constant[q]) for q in range(4)) / 4
         expected.append(place)
     system = nf.LinearSystem("gd", None, linearized(case, xp), step, normalization)
-    for method in ("auto", *ENGINES):
+    engines = [choice.engine for choice in system.explain(range(1, 32)).choices if choice.accepted]
+    assert {"spectral", "krylov", "stepping", "dense"} <= set(engines)  # lanczos refuses the longer steps
+    for method in ("auto", *engines):
         found = to_numpy(system.iterate(range(1, 32), method).deviation) + start
         np.testing.assert_allclose(found, np.repeat(np.array(expected)[:, None], 4, axis=1), rtol=1e-12, atol=1e-13)
 

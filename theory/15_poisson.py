@@ -3,6 +3,8 @@
 import itertools
 
 import numpy as np
+from scipy.integrate import simpson
+from scipy.linalg import expm
 from scipy.stats import poisson
 
 import ntkflow as nf
@@ -73,6 +75,58 @@ def check_krylov():
             assert beta[20] < 1e3 * gaps[2], (m, beta[20], gaps[2])  # a bound, and not an empty one
 
 
+def lanczos(A, S, w, m):
+    """V, T, v and ‖w‖ from three terms, in ⟨x, y⟩ = xᵀ S y; nothing is orthogonalised again."""
+    length = lambda x: np.sqrt(x @ S @ x)  # noqa: E731
+    V, T, v, beta = [], np.zeros((m, m)), w, length(w)
+    size = beta
+    for j in range(m):
+        V.append(v / beta)
+        v = A @ V[j]
+        if j:
+            T[j, j - 1] = T[j - 1, j] = beta
+            v = v - beta * V[j - 1]
+        T[j, j] = V[j] @ S @ v
+        v = v - T[j, j] * V[j]
+        beta = length(v)
+    return np.stack(V, axis=1), T, v, size
+
+
+def check_symmetric():
+    """The second corollary on small spaces, on one that has lost its orthogonality, and 30 times too long a step."""
+    rng = np.random.default_rng(6)
+    J = rng.standard_normal((Q, n, P)) * np.geomspace(1.0, 30.0, Q)[:, None, None]
+    W = np.kron(nf.weights.metropolis_hastings(nf.graphs.cycle(Q)), np.eye(P))
+    curvature = np.zeros((Q * P, Q * P))
+    for q in range(Q):
+        curvature[q * P : (q + 1) * P, q * P : (q + 1) * P] = J[q].T @ J[q]
+    top, one, w = np.linalg.eigvalsh(curvature)[-1], np.eye(Q * P), rng.standard_normal(Q * P)
+    for rule, reach, m in itertools.product(("dgd", "atc", "cta"), (0.1, 0.8, 30.0), (3, 6, 12, 30)):
+        if rule != "dgd" and reach > 1:
+            continue  # S is not positive
+        S = one if rule == "dgd" else one - reach / top * curvature
+        M = {"dgd": W - reach / top * curvature, "atc": W @ S, "cta": S @ W}[rule]
+        symmetric, first = (M, w) if rule != "cta" else (W @ S, W @ w)
+        V, T, v, size = lanczos(symmetric - one, S, first, m)
+        values, vectors = np.linalg.eigh(T)
+        previous = 0.0
+        for t in (0.1, 1.0, 5.0, 20.0):
+            s = np.linspace(0.0, t, 4001)  # g or d as an integral, by Simpson's rule
+            weight = np.exp(-s) - np.exp(-t) if rule == "cta" else np.ones_like(s)
+            shift = 1.0 if rule == "cta" else 0.0
+            gains = simpson(weight[:, None] * np.exp(np.outer(s, values + shift)), x=s, axis=0)
+            y = vectors @ (gains * vectors[0]) * size
+            found = (1 - np.exp(-t)) * w + S @ V @ y if rule == "cta" else V @ y
+            rounding = 1e-9 * np.linalg.norm(y)  # Simpson's
+            assert y[-1] >= previous - rounding, (rule, reach, m, t)
+            previous = y[-1]
+            exact = expm(t * np.block([[M - one, w[:, None]], [np.zeros((1, Q * P + 1))]]))[:-1, -1]
+            gap, bound = np.linalg.norm(found - exact), np.linalg.norm(v) * t * y[-1]
+            assert gap <= bound + rounding * (1 + t), (rule, reach, m, t, gap, bound)
+    assert abs(V.T @ S @ V - np.eye(m)).max() > 0.1  # it was lost
+
+
 check_identity()
 check_tail()
 check_krylov()
+check_symmetric()

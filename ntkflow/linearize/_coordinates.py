@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from .._array import Array, eps, namespace, norm, zeros
+from .._path import Path
 from ..errors import InputError, refuse, require_memory
 from ._rows import Rows
 
@@ -73,7 +74,15 @@ class Coordinates:
 
     def residual_at(self, x: Array) -> Array:
         """Residuals (T, Q, n) at deviations x (T, Q, p): r = e₀ + J x."""
-        return self.residual[None, :, :] + _per_agent(self.jacobian, x)
+        return self.residual[None, :, :] + self.response_at(x)
+
+    def response_at(self, x: Array) -> Array:
+        """What deviations x (T, Q, p) add to the outputs, J x (T, Q, n)."""
+        return _per_agent(self.jacobian, x)
+
+    def residual_along(self, path: Path) -> Array:
+        """Residuals (T, Q, n) where the first block of the states (T, blocks, Q, p) is the deviation."""
+        return self.residual[None, :, :] + path.under(lambda states: self.response_at(states[:, 0, :, :]))
 
     def test_outputs_at(self, x: Array) -> Array:
         """Outputs (T, Q, m) at the test points, for deviations x (T, Q, p)."""

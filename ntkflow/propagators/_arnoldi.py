@@ -16,7 +16,7 @@ class Space:
     """An orthonormal basis, one vector a row, and the map on it; both grow in place."""
 
     def __init__(self, operator: Balanced, first: Array) -> None:
-        self.operator, self.shape, self.m = operator, operator.shape, 0
+        self.operator, self.m = operator, 0
         self.defect = self.remainder = math.inf
         self._rows, self._columns = zeros((ROOM + 1, first.shape[0]), first), zeros((ROOM + 1, ROOM + 1), first)
         self._rows[0, :] = first
@@ -38,8 +38,8 @@ class Space:
 
     def extend(self) -> None:
         """One more vector; ``defect`` is what remains of its image, ``remainder`` as well, but 0 for rounding."""
-        V, xp = self.V, namespace(self._rows)
-        image = xp.reshape(self.operator.apply(xp.reshape(V[-1, :], self.shape)), (-1,))
+        V = self.V
+        image = self.operator.along(V[-1, :])
         scale = norm(image)
         column = V @ image
         image = image - column @ V

@@ -7,11 +7,15 @@ which somebody measures the outputs decide what counts as rounding.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
-from .._array import Array, like, norm
+from .._array import Array, eye, like, namespace, norm
 from ..operator import StateOperator
 from ..structure import Factored
+
+FORMED = 192  # states
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +83,18 @@ class Balanced:
     def apply(self, state: Array) -> Array:
         """D⁻¹ A D s likewise."""
         return self.image(state) - state
+
+    @cached_property
+    def matrix(self) -> Array:
+        """D⁻¹ A D as one (N, N) matrix, states ordered by block, agent, coordinate."""
+        xp, N = namespace(self.units), self.size
+        return xp.reshape(self.apply(xp.reshape(eye(N, self.units), (*self.shape, N))), (N, N))
+
+    @cached_property
+    def along(self) -> Callable[[Array], Array]:
+        """The same for a state as a vector (N,); small ones by their matrix, one product for a dozen."""
+        if self.size <= FORMED:
+            A = self.matrix
+            return lambda x: A @ x
+        xp, shape = namespace(self.units), self.shape
+        return lambda x: xp.reshape(self.apply(xp.reshape(x, shape)), (-1,))

@@ -11,11 +11,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, eps, eye, floats, like, namespace, norm, svd
+import numpy as np
+
+from .._array import Array, eps, eye, like, namespace, norm, svd, to_numpy
+from .._path import Path
 from ._balanced import Balanced
 from ._grounded import Grounded
 from ._matrix import distinct_gaps, propagated
-from ._question import SEVERAL, Drive, Times, overflow_to_inf, rounding
+from ._question import SEVERAL, Drive, Times, rounding
 
 NEGLIGIBLE = 1e2  # a part of the drive below this times eps is rounding
 RANK_SLACK = 4.0  # times eps·N^½·σ_max: what an exact zero looks like; modes may live right above it
@@ -49,24 +52,21 @@ class Dense:
         """Nothing that does not depend on the drive."""
         return cls(operator)
 
-    def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
         w, xp = drive.w, namespace(drive.w)
         lead, A, inside, nullities, outside = self._led(xp.reshape(w, (-1,)), drive.noise)
         frame, inner, reduced, slowest, dropped = _restricted(A, inside, nullities)
         states = xp.stack(propagated(inner, reduced, times)) @ (lead @ frame).T
-        sizes = floats(xp.linalg.vector_norm(states, axis=1))
-        finite = [size if math.isfinite(size) else 0.0 for size in sizes]
+        sizes, t = to_numpy(xp.linalg.vector_norm(states, axis=1)), np.asarray(times.values)
+        sizes = np.where(np.isfinite(sizes), sizes, 0.0)
         # entries of A are off by eps·‖A‖, which a mode feels for as long as it lives
-        bounded = max(finite) * slowest <= BOUNDED * drive.size
-        lived = [min(t, 1.0 / slowest) if slowest and bounded else t for t in times.values]
-        error = rounding(times, finite, lived, norm(inner), drive, eps(w))
-        lost = dropped + outside
-        caution = SEVERAL if w.shape[0] > 1 and nullities is None else 1.0
-        error = [
-            caution * (e + lost * (t if math.isfinite(t) else 0.0)) for e, t in zip(error, times.values, strict=True)
-        ]
-        return overflow_to_inf(xp.reshape(states, (times.count, *w.shape))), like(error, w)
+        bounded = slowest > 0.0 and np.max(sizes) * slowest <= BOUNDED * drive.size
+        lived = np.minimum(t, 1.0 / slowest) if bounded else t
+        error = rounding(times, sizes, lived, norm(inner), drive, eps(w))
+        lost = (dropped + outside) * np.where(np.isfinite(t), t, 0.0)
+        error = (SEVERAL if w.shape[0] > 1 and nullities is None else 1.0) * (error + lost)
+        return Path(xp.reshape(states, (times.count, *w.shape))), like(error, w)
 
     def _led(self, w: Array, noise: float) -> tuple[Array, Array, Array, tuple[int, ...] | None, float]:
         """F, A and w in the coordinates of `Grounded`, with what structure knows of ker A; else as they are."""
@@ -75,13 +75,7 @@ class Dense:
             inside, outside = grounded.reduced(w)
             if outside <= max(NEGLIGIBLE * eps(w) * norm(w), noise):
                 return grounded.frame, grounded.A, inside, grounded.nullities, outside
-        return eye(w.shape[0], w), self.matrix(), w, None, 0.0
-
-    def matrix(self) -> Array:
-        """A as one (N, N) matrix, states ordered by block, agent, coordinate."""
-        xp, N = namespace(self.operator.units), self.operator.size
-        identity = eye(N, self.operator.units)
-        return xp.reshape(self.operator.apply(xp.reshape(identity, (*self.operator.shape, N))), (N, N))
+        return eye(w.shape[0], w), self.operator.matrix, w, None, 0.0
 
 
 def _restricted(

@@ -15,14 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._array import Array, eps, eye, floats, like, namespace, norm, zeros
+from .._array import Array, eps, eye, like, namespace, norm, to_numpy, zeros
+from .._path import Path
 from ..operator import CACHED
 from ._arnoldi import LARGEST, Space
 from ._balanced import Balanced
 from ._poisson import reach, weights
-from ._question import BENIGN, SEVERAL, Drive, Times, UnconvergedError, overflow_to_inf, rounding
+from ._question import BENIGN, SEVERAL, Drive, Times, UnconvergedError, next_check, rounding
 
-FIRST_CHECK, NEXT_CHECK = 16, 1.25  # after so many vectors, and at so many times as many
+FIRST_CHECK = 16  # vectors
 FAR = 1e4  # iterations; beyond it the defects are no longer negligible in this many vectors
 LONGEST = 5e4  # iterations of M_θ
 DAMPED = 2e-2  # the least θ
@@ -59,17 +60,17 @@ class Krylov:
         """The space depends on the drive: nothing to prepare."""
         return cls(operator)
 
-    def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and a bound on the defects with an estimate of rounding, (T,)."""
         w, size, xp = drive.w, drive.size, namespace(drive.w)
         if size == 0.0:
-            return zeros((times.count, *w.shape), w), zeros((times.count,), w)
+            return Path(zeros((times.count, *w.shape), w)), zeros((times.count,), w)
         space = Space(self.operator, xp.reshape(w, (-1,)) / size)
         y, defects = _answers(space, size, times)
-        states = xp.reshape(y @ space.V[: space.m, :], (times.count, *w.shape))
-        sizes = floats(xp.linalg.vector_norm(y, axis=1))
-        error = rounding(times, sizes, list(times.values), norm(space.H) / space.m**0.5, drive, 2.0 * eps(w))
-        return overflow_to_inf(states), (1.0 if w.shape[0] == 1 else SEVERAL) * (like(error, w) + defects)
+        path = Path(xp.reshape(space.V[: space.m, :], (space.m, *w.shape)), y)
+        sizes, life = to_numpy(xp.linalg.vector_norm(y, axis=1)), np.asarray(times.values)
+        error = rounding(times, sizes, life, norm(space.H) / space.m**0.5, drive, 2.0 * eps(w))
+        return path, (1.0 if w.shape[0] == 1 else SEVERAL) * (like(error, w) + defects)
 
 
 def _answers(space: Space, size: float, times: Times) -> tuple[Array, Array]:
@@ -117,6 +118,7 @@ def _checked_to(mean: float) -> int:
 
 def _grow(space: Space, size: float, last: int, theta: float) -> bool:
     """Grow the space until the defects up to ``last`` are negligible; False where the iterates of M_θ overflow."""
+    seen: list[tuple[int, float]] = []
     check = max(1, min(FIRST_CHECK, last), space.m)  # as many vectors as iterates say all
     while True:
         while not space.complete and space.m < check:
@@ -128,7 +130,8 @@ def _grow(space: Space, size: float, last: int, theta: float) -> bool:
             return True
         if space.complete:
             raise UnconvergedError(f"{space.m} Krylov vectors leave a relative defect of {defect:.1g}")
-        check = int(NEXT_CHECK * check) + 1
+        seen.append((space.m, defect))
+        check = next_check(seen, 10 * eps(space.V))
 
 
 def _seen(space: Space, size: float, last: int, theta: float) -> float:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, eps, eye, like, namespace, svd, zeros
+from .._array import Array, eps, like, namespace, svd, zeros
+from .._path import Path
 from ..errors import NoLimitError
 from ..structure import Factored
 from ._balanced import Balanced
 from ._filter import gain, gain_slope, limit
-from ._question import Drive, Times, overflow_to_inf
+from ._question import Drive, Times
 
 QUICK = 300.0  # iterations up to which all modes take the eigenvalues of GᵀG, whose error grows like eps·t
 DIRECT = 60  # states up to which all modes take singular values otherwise
@@ -43,8 +44,9 @@ class Spectral:
     @staticmethod
     def cost(operator: Balanced, times: Times) -> float:
         """Rough seconds on one core or two."""
-        N = operator.size
-        return 7e-4 + 1.5e-8 * N**2 + 2.2e-10 * N**3 + 4e-10 * N * N * times.count
+        N, factors = operator.size, operator.factors
+        share = 1.0 if factors is None or factors.symmetric else 1.5
+        return 6e-4 + share * (1.5e-8 * N**2 + 2.2e-10 * N**3) + 4e-10 * N * N * times.count
 
     @classmethod
     def prepare(cls, operator: Balanced, times: Times) -> Spectral:
@@ -56,11 +58,11 @@ class Spectral:
         if sharp or factors.X is not None:
             y, modes, push, noise = (_sharp if sharp else _quick)(factors.G, operator.source)
         else:
-            y, modes, push, noise = _modes(_negative(operator), None)
+            y, modes, push, noise = _modes(-operator.matrix, None)
         xp = namespace(y)
         return cls(factors, xp.where(y > noise, y, xp.zeros_like(y)), modes, push, sharp, operator.shape)
 
-    def apply(self, times: Times, drive: Drive) -> tuple[Array, Array]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
         w, xp = drive.w, namespace(drive.w)
         flat = xp.reshape(w, (-1,))
@@ -79,7 +81,7 @@ class Spectral:
         # the entries of W and J are rounded themselves, which slow modes feel like noise in the drive
         loudest = xp.max(xp.where(xp.isfinite(gains), xp.abs(gains), xp.zeros_like(gains)), axis=1)
         rounding = self._rounding(times, coefficients) + drive.noise * (loudest + at_once)
-        return overflow_to_inf(xp.reshape(states, (times.count, *self.shape))), rounding
+        return Path(xp.reshape(states, (times.count, *self.shape))), rounding
 
     def _gains(self, times: Times, inner: Array) -> Array:
         """The filter of every mode, (T, N)."""
@@ -172,9 +174,3 @@ def _quick(G: Array, h: Array | None) -> tuple[Array, Array, Array | None, float
 def _modes(S: Array, drive: Array | None) -> tuple[Array, Array, Array | None, float]:
     y, columns = namespace(S).linalg.eigh(S)
     return y, columns.T, None if drive is None else columns.T @ drive, 0.0
-
-
-def _negative(operator: Balanced) -> Array:
-    """−A (N, N), which is GᵀG where M itself is symmetric."""
-    xp, N = namespace(operator.units), operator.size
-    return -xp.reshape(operator.apply(xp.reshape(eye(N, operator.units), (*operator.shape, N))), (N, N))

@@ -14,11 +14,12 @@ from __future__ import annotations
 from typing import Protocol
 
 from .._array import Array, eps, namespace
+from ._form import DEFINITE, Form, Map
 from ._parts import Parts, Words
 from ._product import Product
 from ._symmetric import Symmetric
 
-__all__ = ["Factored", "Parts", "Words", "factored"]
+__all__ = ["DEFINITE", "Factored", "Form", "Parts", "Words", "factored"]
 
 
 class Factored(Protocol):
@@ -35,6 +36,13 @@ class Factored(Protocol):
     @property
     def Y(self) -> Array | None:
         """(Q p, Q p)."""
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether M itself is, without a look at X."""
+
+    def form(self, curved: Map) -> Form | None:
+        """M without matrices, from x (Q, p, 1) ↦ Ψ x; None where lengths would hardly be felt."""
 
     @property
     def averaging(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .._array import Array, eye, namespace
+from ._form import DEFINITE, Form, Map
 from ._parts import Structure, power_of, root, root_of_complement
 
 
@@ -16,6 +17,22 @@ class Product(Structure):
     power: int
     alpha: float
     left: bool
+
+    symmetric = False
+
+    def form(self, curved: Map) -> Form | None:
+        """S x = x − αΨ x beside V x."""
+        if self.alpha * self.parts.top > DEFINITE:
+            return None
+        xp, (Q, _, p) = namespace(self.parts.W), self.parts.jacobian.shape
+
+        def S(x: Array) -> Array:
+            return x - self.alpha * xp.reshape(curved(xp.reshape(x, (Q, p, 1))), (-1,))
+
+        def V(x: Array) -> Array:
+            return xp.reshape(self.V @ xp.reshape(x, (Q, p)), (-1,))
+
+        return Form((lambda x: V(S(x)) - x) if self.left else (lambda x: S(V(x)) - x), S, V, not self.left)
 
     @cached_property
     def V(self) -> Array:

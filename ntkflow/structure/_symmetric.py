@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from .._array import Array, cholesky, eye, namespace
+from ._form import Form, Map
 from ._parts import Structure, Words, power_of, root_of_complement
 
 
@@ -16,6 +17,7 @@ class Symmetric(Structure):
     words: Words
 
     X = Y = None
+    symmetric = True
     contracting_flow = True  # A = −GᵀG
 
     @cached_property
@@ -31,6 +33,31 @@ class Symmetric(Structure):
         return [sum(c * value**k for k, c in powers.items()) for value in self.parts.spectrum]
 
     @cached_property
+    def apart(self) -> Array:
+        """p(W) − I."""
+        return self.polynomial - eye(self.parts.W.shape[0], self.parts.W)
+
+    def form(self, curved: Map) -> Form:
+        """A x = (p(W) − I) x − Σ c Wᵏ Ψ Wᵏ x."""
+        xp, W, (Q, _, p) = namespace(self.parts.W), self.parts.W, self.parts.jacobian.shape
+        terms = [(c, power_of(W, k) if k else None) for c, k in self.learning]
+
+        def moved(x: Array) -> Array:
+            x = xp.reshape(x, (Q, p))
+            total = self.apart @ x
+            for c, power in terms:
+                image = curved((x if power is None else power @ x)[..., None])[..., 0]
+                total -= c * (image if power is None else power @ image)
+            return xp.reshape(total, (-1,))
+
+        return Form(moved)
+
+    @cached_property
+    def learning(self) -> list[tuple[float, int]]:
+        """c and k of every −c Wᵏ H Wᵏ."""
+        return [(-c, len(word) // 2) for word, c in self.words.items() if "H" in word]
+
+    @cached_property
     def kept(self) -> Array:
         """(I − p(W))^½."""
         return root_of_complement(self.polynomial)
@@ -44,18 +71,14 @@ class Symmetric(Structure):
     def G(self) -> Array:
         """The factor."""
         parts, R = self.parts, self.parts.R
-        rows = [
-            (-c) ** 0.5 * R @ parts.mixed(power_of(parts.W, len(word) // 2))
-            for word, c in self.words.items()
-            if "H" in word
-        ]
+        rows = [c**0.5 * R @ parts.mixed(power_of(parts.W, k)) for c, k in self.learning]
         return namespace(R).concat([parts.mixed(self.kept), *rows], axis=0)
 
     @cached_property
     def contracting(self) -> bool:
         """λ_max(GᵀG) ≤ 2; the sum of the parts' largest eigenvalues says so at once, or else the residuals' space."""
         parts = self.parts
-        strength = -sum(c for word, c in self.words.items() if "H" in word)
+        strength = sum(c for c, _ in self.learning)
         spread = strength * parts.left_out * (2 * parts.top**0.5 + parts.left_out)
         if self.averaging and strength * parts.top + spread <= 1.0 + min(self.spectrum):
             return True
@@ -73,7 +96,7 @@ class Symmetric(Structure):
         inverse = xp.linalg.inv((1.0 - spread) * identity + self.polynomial)
         rows = xp.reshape(parts.roots, (Q * r, p))
         kernel = xp.reshape(rows @ rows.T, (Q, r, Q, r))
-        sides = [(-c) ** 0.5 * power_of(parts.W, len(word) // 2) for word, c in self.words.items() if "H" in word]
+        sides = [c**0.5 * power_of(parts.W, k) for c, k in self.learning]
         blocks = [[kernel * (left @ inverse @ right)[:, None, :, None] for right in sides] for left in sides]
         flat = [xp.concat([xp.reshape(block, (Q * r, Q * r)) for block in row], axis=1) for row in blocks]
         whole = xp.concat(flat, axis=0)
@@ -83,8 +106,7 @@ class Symmetric(Structure):
         """h with w = Gᵀh:  w = −NᵀN θ₀ − Σ c Wᵏ Rᵀ (R (Wᵏ − I) θ₀ + ε)."""
         parts, R = self.parts, self.parts.R
         pieces = [parts.mixed(self.kept) @ start]
-        for word, c in self.words.items():
-            if "H" in word:
-                moved = parts.mixed(power_of(parts.W, len(word) // 2)) @ start - start
-                pieces.append((-c) ** 0.5 * (R @ moved + epsilon))
+        for c, k in self.learning:
+            moved = parts.mixed(power_of(parts.W, k)) @ start - start
+            pieces.append(c**0.5 * (R @ moved + epsilon))
         return -namespace(start).concat(pieces)
