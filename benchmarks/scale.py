@@ -11,8 +11,8 @@ prediction    `LinearizedModel.from_blocks`, the system, 101 times up to k = 200
 lift          the second pass: every agent's deviation at k = 200, block by block
 
 Seconds are the best of several runs; memory is how far the resident size (sampled every millisecond) rises in
-another one above what imports take.  The targets: memory below 1.5 times the larger of kernel and block, prediction below
-3 times the reference.  The losses are held against the recursion written out in the space of the samples.
+another one above what imports take.  The targets: memory below 1.5 times the larger of kernel and block, prediction
+below 3 times the reference.  The losses are held against the recursion written out in the space of the samples.
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sized
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from .errors import refuse, require, require_memory
 
 
@@ -18,8 +20,7 @@ def times_given(name: str, given: Any) -> tuple[float, ...]:
         refuse(name, "a number or a one-dimensional sequence", f"shape {tuple(given.shape)}")
     if _is_sequence(given) and isinstance(given, Sized):
         require_memory(name, 16.0 * len(given), "ask for fewer, such as every hundredth")  # a Python float is no double
-    listed = _items(given) if _is_sequence(given) else [given]
-    numbers = [_number(t) for t in listed]
+    numbers = _numbers(given)
     if any(t is None for t in numbers):
         refuse(name, "a number or a one-dimensional sequence of numbers", " ".join(repr(given).split())[:60])
     values = [t for t in numbers if t is not None]
@@ -31,6 +32,12 @@ def times_given(name: str, given: Any) -> tuple[float, ...]:
 
 def _is_sequence(given: Any) -> bool:
     return given.ndim == 1 if hasattr(given, "ndim") else isinstance(given, Iterable)
+
+
+def _numbers(given: Any) -> list[float | None]:
+    if isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype.kind in "iuf":
+        return [*map(float, given.tolist())]  # at once
+    return [_number(t) for t in (_items(given) if _is_sequence(given) else [given])]
 
 
 def _items(given: Any) -> list[Any]:

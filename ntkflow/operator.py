@@ -128,10 +128,10 @@ class StateOperator:
 
     @cached_property
     def plain(self) -> bool:
-        """Whether a one-block rule takes each of its gradients at some Wᵏθ, so that its words say all of it."""
+        """Whether a one-block rule takes its gradients at Wᵏθ, or after steps from there, so that its words say all."""
         if self.shape[0] > 1:
             return False
-        constant = {word[: word.index("H")]: c for word, c in self.words.items() if "H" in word}
+        constant = {word[: _last(word)]: c for word, c in self.words.items() if "H" in word}
         reference = {(*word, "H"): -c for word, c in constant.items()}
         return self._words_of(g0) == constant and self._words_of(theta0) == reference
 
@@ -142,7 +142,7 @@ class StateOperator:
             return None
         residual = self.model.residual * (self.scale**0.5)[:, None]
         start = namespace(self.W).reshape(self.model.start, (-1,))
-        return self.factors.source(start, self._parts.reduced_residual(residual))
+        return self.factors.source(start, residual)
 
     @cached_property
     def top(self) -> float:
@@ -217,3 +217,8 @@ class StateOperator:
 
     def _moved(self, state: Array) -> Array:
         return self.update(state[..., None], self.gradient)[..., 0] - state
+
+
+def _last(word: tuple[str, ...]) -> int:
+    """The place of its last H."""
+    return len(word) - 1 - word[::-1].index("H")

@@ -22,7 +22,15 @@ GRAPHS = {  # the matrix, rows an agent, parameters: more parameters than rows o
     "path": (nf.weights.laplacian(nf.graphs.path(3), 1 / 4), 1, 4),
     "complete": (nf.weights.laplacian(nf.graphs.complete(3), 1 / 4), 1, 4),
 }
-SYMMETRIC = ("gd", "dgd", "cdsgd", "atc", "cta", "icdsgd")  # solved through a factor of I − M; the others through A
+SYMMETRIC = (
+    "gd",
+    "dgd",
+    "cdsgd",
+    "atc",
+    "cta",
+    "icdsgd",
+    "fedavg",
+)  # through a factor
 GENERAL = tuple(name for name in CATALOGUE if name not in SYMMETRIC)
 PARAMETERS = {
     **{name: {"momentum": 0.9} for name in ("cdmsgd", "cdmsgd_nesterov", "cdmsgd_published")},

@@ -11,7 +11,7 @@ import scipy.linalg
 
 import ntkflow as nf
 from ntkflow._path import Path
-from ntkflow.propagators import _chain, lanczos
+from ntkflow.propagators import _chain, _stretch
 from ntkflow.propagators._chain import Chain
 from ntkflow.structure import Form
 
@@ -65,8 +65,8 @@ def test_one_space_after_the_other(rule, flow, apart, little_room):
 @pytest.mark.parametrize("m", [2, 4, 8, 16])
 def test_what_a_small_space_lacks_is_bounded(rule, flow, m, monkeypatch):
     """T15 (c) where it is no rounding: the space ends after m vectors, and nothing is asked of it but its bound."""
-    monkeypatch.setattr(lanczos, "FIRST_CHECK", m)
-    monkeypatch.setattr(lanczos.Stretch, "_lacking", lambda self, times: (np.zeros(len(times)), np.ones(len(times))))
+    monkeypatch.setattr(_stretch, "FIRST_CHECK", m)
+    monkeypatch.setattr(_stretch.Stretch, "_lacking", lambda self, times: (np.zeros(len(times)), np.ones(len(times))))
     system, times = network(rule, apart=True), [1.0, 3.0, 10.0, 40.0]
     found, truth = (system.flow if flow else system.iterate)(times, "lanczos"), exact(system, times, flow)
     missed = far(found, truth)

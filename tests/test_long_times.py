@@ -85,7 +85,7 @@ def apart_by(first, second):
 
 
 @both_modes
-@pytest.mark.parametrize("rule", [rule for rule in GENERAL if rule != "fedavg"])
+@pytest.mark.parametrize("rule", GENERAL)
 def test_a_nearly_disconnected_graph(lib, rule, flow):
     """Weights of 1e-6 and 1e-4: two sums that are almost conserved beside one that is; ε t of a rounded A, no more.
 

@@ -527,6 +527,27 @@ def test_fedavg_is_local_descent_and_a_mean(xp, steps):
         np.testing.assert_allclose(found, expected, atol=1e-13)
 
 
+@every_mode
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize(("steps", "reach"), [(2, 0.3), (3, 0.9), (4, 1.5), (5, 1.5), (5, 1.9)])
+def test_local_steps_have_a_factor(xp, steps, reach, apart, flow):
+    """A mean after p(Ψ) is a product of which one order is symmetric, whether p is positive or not."""
+    lin = linearized(problem(4, apart=apart, n_samples=3, n_parameters=7), xp)
+    top = float(xp.max(lin.sharpness))
+    system = nf.LinearSystem("fedavg", None, lin, reach / top, "sum", local_steps=steps)
+    ask, times = system.flow if flow else system.iterate, [0.0, 1.0, 9.0, 2e4, math.inf]
+    found, sure = ask(times, "spectral"), ask(times, "dense")
+    size = float(xp.max(xp.abs(sure.deviation)))
+    np.testing.assert_allclose(to_numpy(found.deviation), to_numpy(sure.deviation), atol=1e-11 * size)
+    assert found.bound_kind == "estimate"  # gradients after steps are none of T12's
+
+
+def test_local_steps_whose_terms_cancel_go_another_way():
+    system = nf.LinearSystem("fedavg", None, known(problem(4)), 0.3, "sum", local_steps=20)
+    assert system.compact.factors is None
+    assert system.explain(math.inf).chosen == "dense"
+
+
 def test_consensus_steps_are_a_power_of_the_mixing():
     plain = small("dgd", mixing=np.linalg.matrix_power(CYCLE, 3), apart=True).iterate([1, 7, 30])
     three = nf.LinearSystem("i-CDSGD", CYCLE, known(problem(4, apart=True)), 0.05, consensus_steps=3)

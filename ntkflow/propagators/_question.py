@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .._array import Array, norm
 
 Numbers = npt.NDArray[np.float64]
-
+FIRST_CHECK = 16  # Krylov vectors
 BENIGN = 10.0  # largest tolerated ratio of the terms of a sum to the sum
 SEVERAL = 16.0  # several blocks: A is far from normal, and one block integrates what another rounds
 
@@ -65,13 +65,13 @@ class Times:
 def next_check(seen: list[tuple[int, float]], goal: float) -> int:
     """How many vectors to look at next, from how many left which relative defect: these fall like exp(−c m^p).
 
-    p is between 1 and 2, and 2 is the first guess: then the goal is not nearer than that.
+    p is between 1 and 2; 1.8 is a first guess.
     """
     m, defect = seen[-1]
     most = 3 * m if defect < 0.1 else m + m // 2 + 1
     if not 0.0 < goal < defect < 1.0:
         return most
-    gone, before, p = -math.log(defect), [(k, -math.log(d)) for k, d in seen[:-1] if defect < d < 1.0], 2.0
+    gone, before, p = -math.log(defect), [(k, -math.log(d)) for k, d in seen[:-1] if defect < d < 1.0], 1.8
     if before:
         k, less = before[-1]
         p = min(2.0, max(1.0, math.log(gone / less) / math.log(m / k)))

@@ -44,7 +44,7 @@ class Dense:
         """Rough seconds: one SVD, and an exponential or a power for every distinct gap."""
         N = operator.size
         squarings = 12 + math.log2(1 + min(times.horizon, 1e12))
-        gaps = len(distinct_gaps(times))
+        gaps = distinct_gaps(times)
         return 1e-3 + 4e-10 * N**3 + gaps * (2e-4 + 1.7e-11 * N**3 * squarings) + 4e-10 * N * N * times.count
 
     @classmethod

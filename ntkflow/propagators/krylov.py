@@ -21,9 +21,8 @@ from ..operator import CACHED
 from ._arnoldi import LARGEST, Space
 from ._balanced import Balanced
 from ._poisson import reach, weights
-from ._question import BENIGN, SEVERAL, Drive, Times, UnconvergedError, next_check, rounding
+from ._question import BENIGN, FIRST_CHECK, SEVERAL, Drive, Times, UnconvergedError, next_check, rounding
 
-FIRST_CHECK = 16  # vectors
 FAR = 1e4  # iterations; beyond it the defects are no longer negligible in this many vectors
 LONGEST = 5e4  # iterations of M_θ
 DAMPED = 2e-2  # the least θ

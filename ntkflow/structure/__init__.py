@@ -5,8 +5,9 @@ symmetric matrix that governs the dynamics, because long times and limits need I
 factors, not through its rounded entries:
 
 * reversed words equal, M = p(W) − Σ c Wᵏ H Wᵏ:  I − M = GᵀG;
-* a left or right Wᵃ stripped leaves S = I − α H:  M = X Y with Y X symmetric (AB and BA share their
-  spectrum, T6) and I − Y X = GᵀG, so f(X Y) = f(0) I + X d(Y X) Y, d(z) = (f(z) − f(0))/z.
+* a left or right Wᵃ stripped leaves S = I − α H, or a polynomial in H (local steps):  M = X Y with Y X
+  symmetric (AB and BA share their spectrum, T6) and I − Y X = GᵀG, so f(X Y) = f(0) I + X d(Y X) Y,
+  d(z) = (f(z) − f(0))/z.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .._array import Array, eps, namespace
 from ._form import DEFINITE, Form, Map
 from ._parts import Parts, Words
 from ._product import Product
+from ._repeated import repeated
 from ._symmetric import Symmetric
 
 __all__ = ["DEFINITE", "Factored", "Form", "Parts", "Words", "factored"]
@@ -56,8 +58,8 @@ class Factored(Protocol):
     def contracting_flow(self) -> bool:
         """Whether ‖e^{tA}‖₂ ≤ 1 for all t, before compression."""
 
-    def source(self, start: Array, epsilon: Array) -> Array:
-        """h with Y w = Gᵀh for the rule's first update w, from θ₀ (Q p,) and ε (see `Parts.reduced_residual`).
+    def source(self, start: Array, residual: Array) -> Array:
+        """h with Y w = Gᵀh for the rule's first update w, from θ₀ (Q p,) and weighted residuals √c_q e_q (Q, n).
 
         Through h the drive of a slow mode is small to full relative accuracy; read off w it would be rounding.
         """
@@ -75,10 +77,19 @@ def factored(words: Words, parts: Parts) -> Factored | None:
     else:
         for left in (True, False):
             power, core = _strip(words, left)
-            if power and set(core) <= {(), ("H",)} and core.get(()) == 1.0 and core.get(("H",), 0.0) <= 0.0:
-                found = Product(parts, power, -core.get(("H",), 0.0), left)
+            if power and all(set(word) <= {"H"} for word in core) and core.get(()) == 1.0:
+                found = _product(parts, power, core, left)
                 break
     return found if found is not None and found.exists else None
+
+
+def _product(parts: Parts, power: int, core: Words, left: bool) -> Product | None:
+    """Wᵃ beside 1 + Σ c_j Ψʲ."""
+    q = [-core.get(("H",) * j, 0.0) for j in range(1, max(map(len, core)) + 1)]
+    if len(q) > 1:
+        steps = repeated(parts, q)
+        return None if steps is None else Product(steps, power, 1.0, left)
+    return Product(parts, power, q[0], left) if q[0] >= 0.0 else None
 
 
 def _strip(words: Words, left: bool) -> tuple[int, Words]:

@@ -22,6 +22,7 @@ class Parts:
     scale: Array
     top: float  # max_q λ_max(c_q J_qᵀJ_q)
     left_out: float
+    given: tuple[Array | None, Array] | None = None  # what stands for `reduced`, where it is not that of J
 
     @cached_property
     def spectrum(self) -> list[float]:
@@ -35,23 +36,29 @@ class Parts:
         return self.jacobian * (self.scale**0.5)[:, None, None]
 
     @cached_property
-    def _reduced(self) -> tuple[Array | None, Array]:
+    def reduced(self) -> tuple[Array | None, Array]:
         """√c_q J_q = Q_q R_q, with R_q no taller than wide (Q_q = I where it is that already)."""
+        if self.given is not None:
+            return self.given
         return (None, self.J) if self.J.shape[1] <= self.J.shape[2] else namespace(self.J).linalg.qr(self.J)
 
     @property
     def roots(self) -> Array:
         """R_q with R_qᵀR_q = c_q J_qᵀJ_q, (Q, min(n, p), p)."""
-        return self._reduced[1]
+        return self.reduced[1]
 
     @cached_property
     def R(self) -> Array:
         """The roots as one block-diagonal matrix, RᵀR = Ψ."""
         return self.diagonal(self.roots)
 
+    def curved(self, x: Array) -> Array:
+        """RᵀR x for (Q, p, k)."""
+        return namespace(x).matrix_transpose(self.roots) @ (self.roots @ x)
+
     def reduced_residual(self, residual: Array) -> Array:
         """ε_q = Q_qᵀ r_q for weighted residuals √c_q e_q (Q, n), so that R_qᵀ ε_q is the gradient; flat."""
-        xp, frame = namespace(self.J), self._reduced[0]
+        xp, frame = namespace(self.J), self.reduced[0]
         return xp.reshape(residual if frame is None else (residual[:, None, :] @ frame)[:, 0, :], (-1,))
 
     def mixed(self, matrix: Array) -> Array:

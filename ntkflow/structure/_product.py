@@ -25,6 +25,8 @@ class Product(Structure):
         if self.alpha * self.parts.top > DEFINITE:
             return None
         xp, (Q, _, p) = namespace(self.parts.W), self.parts.jacobian.shape
+        if self.parts.given is not None:
+            curved = self.parts.curved
 
         def S(x: Array) -> Array:
             return x - self.alpha * xp.reshape(curved(xp.reshape(x, (Q, p, 1))), (-1,))
@@ -92,13 +94,13 @@ class Product(Structure):
         """Then ‖e^{t(M − I)}‖ ≤ e^{t(‖M‖ − 1)}."""
         return self.contracting
 
-    def source(self, start: Array, epsilon: Array) -> Array:
+    def source(self, start: Array, residual: Array) -> Array:
         """h with Y w = Gᵀh, from V = I − NᵀN and S = I − αRᵀR.
 
         Where S^½ is halved, S^½ Rᵀ = Rᵀ T^½ with T = I − αR Rᵀ; where V^½ is, V^½ Nᵀ = Nᵀ D with D = (I − N Nᵀ)^½.
         """
         xp, parts, a = namespace(start), self.parts, self.alpha
-        R, N = parts.R, parts.mixed(self.kept)
+        R, N, epsilon = parts.R, parts.mixed(self.kept), parts.reduced_residual(residual)
         gradient, apart = R.T @ epsilon, N.T @ (N @ start)
         if self.gentle:
             first = -N @ start

@@ -102,9 +102,9 @@ class Symmetric(Structure):
         whole = xp.concat(flat, axis=0)
         return cholesky(eye(whole.shape[0], whole) - whole) is not None
 
-    def source(self, start: Array, epsilon: Array) -> Array:
+    def source(self, start: Array, residual: Array) -> Array:
         """h with w = Gᵀh:  w = −NᵀN θ₀ − Σ c Wᵏ Rᵀ (R (Wᵏ − I) θ₀ + ε)."""
-        parts, R = self.parts, self.parts.R
+        parts, R, epsilon = self.parts, self.parts.R, self.parts.reduced_residual(residual)
         pieces = [parts.mixed(self.kept) @ start]
         for c, k in self.learning:
             moved = parts.mixed(power_of(parts.W, k)) @ start - start
