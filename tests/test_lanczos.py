@@ -52,7 +52,7 @@ def little_room(monkeypatch):
 @pytest.mark.parametrize("flow", [True, False])
 @pytest.mark.parametrize("rule", ["dgd", "atc", "cta"])
 def test_one_space_after_the_other(rule, flow, apart, little_room):
-    system, times = network(rule, apart=apart), [3.0, 0.0, 400.0, 40.0, 39.0, 170.0]
+    system, times = network(rule, apart=apart), [1.0, 0.0, 400.0, 2.0, 40.0, 39.0, 3.0, 4.0, 170.0, 3.0]
     found, truth = (system.flow if flow else system.iterate)(times, "lanczos"), exact(system, times, flow)
     assert found.path.coefficients is None  # no single space had room for it
     assert np.all(far(found, truth) <= found.error_bound)

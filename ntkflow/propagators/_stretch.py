@@ -47,12 +47,17 @@ class Stretch:
             check = next_check(seen, float(allowed[0]))
 
     @property
+    def directions(self) -> Array:
+        """The chain's."""
+        return self.chain.directions
+
+    @property
     def fastest(self) -> float:
         """The largest rate, T's spectral radius."""
         return float(np.max(np.abs(self.values), initial=0.0))
 
     def at(self, times: list[float]) -> tuple[Numbers, Numbers]:
-        """Coefficients of the chain's directions at some times (T, ...), and a bound on what they lack (T,)."""
+        """Coefficients of the directions at some times (T, ...), and a bound on what they lack (T,)."""
         t, after = np.asarray(times), self.chain.after
         start, end = self.chain.size * self.vectors[:1, :].sum(axis=0), self.vectors[-1:, :].sum(axis=0)
         if self.flow:

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._array import Array, eps, like, namespace, to_numpy, zeros
+from .._array import Array, eps, like, namespace, zeros
 from .._path import Path
 from ..operator import CACHED
 from ..structure import DEFINITE, Form
 from ._balanced import FORMED, Balanced
 from ._chain import LARGEST
-from ._question import FIRST_CHECK, Drive, Numbers, Times, UnconvergedError, rounding
+from ._onwards import answered
+from ._question import FIRST_CHECK, Drive, Times, rounding
 from ._stretch import AHEAD, Stretch
 
 FAR = 1e5  # iterations
 REACH = 3.3e3  # of a full space, in iterations, on a thousand states
-STRETCHES = 1000.0  # the most
 WIDEST = (1.0 - DEFINITE) ** -0.5  # a vector that S gives the length 1 is no longer
 
 
@@ -69,17 +69,10 @@ class Lanczos:
             raise TypeError("the rule has no symmetric form; ask accepts first")
         if drive.size == 0.0:
             return Path(zeros((times.count, *w.shape), w)), zeros((times.count,), w)
-        xp = namespace(w)
-        flat = xp.reshape(w, (-1,))
-        first = Stretch.of(form, flat, times.horizon, times.flow)
-        if first.reach >= times.horizon:
-            y, lacking = first.at(list(times.values))
-            path = Path(xp.reshape(first.chain.directions, (-1, *w.shape)), like(y, w))
-            sizes = (WIDEST if form.S else 1.0) * np.linalg.norm(y, axis=1)
-        else:
-            states, lacking = _onwards(form, first, times, flat)
-            sizes = to_numpy(xp.linalg.vector_norm(states, axis=1))
-            path = Path(xp.reshape(states, (-1, *w.shape)))
+        horizon, flow = times.horizon, times.flow
+        first = Stretch.of(form, namespace(w).reshape(w, (-1,)), horizon, flow)
+        path, sizes, lacking = answered(first, lambda v, left: Stretch.of(form, v, left, flow), form.A, times, w)
+        sizes = (WIDEST if form.S else 1.0) * sizes
         error = rounding(times, sizes, np.asarray(times.values), first.fastest, drive, 2.0 * eps(w))
         return path, like(error + lacking, w)
 
@@ -89,23 +82,3 @@ def _form(operator: Balanced) -> Form | None:
     form = None if factors is None else factors.form(operator.operator.hessian)
     small = form is not None and form.S is None and operator.size <= FORMED
     return Form(operator.along) if small else form
-
-
-def _onwards(form: Form, stretch: Stretch, times: Times, w: Array) -> tuple[Array, Numbers]:
-    """States (T, N) where one space does not reach all times: the next starts where it ends, with the speed there."""
-    states, lacking = zeros((times.count, w.shape[0]), w), np.zeros(times.count)
-    begun, lacked, x = 0.0, 0.0, states[0, :]
-    waiting = sorted(range(times.count), key=lambda i: -times.values[i])
-    while True:
-        end = begun + stretch.reach
-        if end < times.horizon and stretch.reach < times.horizon / STRETCHES:
-            raise UnconvergedError(f"{stretch.chain.m} vectors reach {stretch.reach:.3g} iterations")
-        here = [waiting.pop() for _ in range(len(waiting)) if times.values[waiting[-1]] <= end]
-        y, more = stretch.at([times.values[i] - begun for i in here] + [stretch.reach])
-        moved = like(y, w) @ stretch.chain.directions
-        for row, i in enumerate(here):
-            states[i, :], lacking[i] = x + moved[row, :], lacked + more[row]
-        if not waiting:
-            return states, lacking
-        begun, lacked, x = end, lacked + float(more[-1]), x + moved[-1, :]
-        stretch = Stretch.of(form, w + form.A(x), times.horizon - begun, times.flow)

@@ -1,0 +1,68 @@
+"""Answers from Krylov spaces: from one for all times, or from one after the other where it does not reach them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from .._array import Array, like, namespace, to_numpy, zeros
+from .._path import Path
+from ._question import Numbers, Times, UnconvergedError
+
+STRETCHES = 1000.0  # the most
+
+
+class Stretch(Protocol):
+    """A space, and how far from the start its answers reach."""
+
+    @property
+    def reach(self) -> float:
+        """In iterations."""
+
+    @property
+    def directions(self) -> Array:
+        """What the states are made of, (m, N)."""
+
+    def at(self, times: list[float]) -> tuple[Any, Any]:
+        """Coefficients of the directions at some times up to there (T, m), and a bound on what they lack (T,)."""
+
+
+def answered(
+    first: Stretch, following: Callable[[Array, float], Stretch], A: Callable[[Array], Array], times: Times, w: Array
+) -> tuple[Path, Numbers, Numbers]:
+    """The states, their sizes as far as directions have the length 1, and what they lack at most.
+
+    ``following`` gives the stretch for a drive (N,) and what is left of the horizon.
+    """
+    xp, values = namespace(w), list(times.values)
+    if first.reach >= times.horizon:
+        y, lacking = first.at(values)
+        path = Path(xp.reshape(first.directions, (-1, *w.shape)), like(y, w))
+        return path, np.linalg.norm(to_numpy(y), axis=1), to_numpy(lacking)
+    states, lacking = _one_by_one(first, following, A, times, xp.reshape(w, (-1,)))
+    sizes = to_numpy(xp.linalg.vector_norm(states, axis=1))
+    return Path(xp.reshape(states, (-1, *w.shape))), sizes, lacking
+
+
+def _one_by_one(
+    stretch: Stretch, following: Callable[[Array, float], Stretch], A: Callable[[Array], Array], times: Times, w: Array
+) -> tuple[Array, Numbers]:
+    """States (T, N): each stretch starts where the one before it ends, driven by the speed there."""
+    states, lacking = zeros((times.count, w.shape[0]), w), np.zeros(times.count)
+    begun, lacked, x = 0.0, 0.0, zeros(w.shape, w)
+    waiting = sorted(range(times.count), key=lambda i: -times.values[i])
+    while True:
+        end = begun + stretch.reach
+        if end < times.horizon and stretch.reach < times.horizon / STRETCHES:
+            raise UnconvergedError(f"{stretch.directions.shape[0]} vectors reach {stretch.reach:.3g} iterations")
+        here = [waiting.pop() for _ in range(len(waiting)) if times.values[waiting[-1]] <= end]
+        y, more = stretch.at([times.values[i] - begun for i in here] + [stretch.reach])
+        moved, more = like(y, w) @ stretch.directions, to_numpy(more)
+        for row, i in enumerate(here):
+            states[i, :], lacking[i] = x + moved[row, :], lacked + more[row]
+        if not waiting:
+            return states, lacking
+        begun, lacked, x = end, lacked + float(more[-1]), x + moved[-1, :]
+        stretch = following(w + A(x), times.horizon - begun)
