@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .._array import Array, like, namespace, to_numpy, zeros
+from .._array import Array, eps, like, namespace, norm, to_numpy, zeros
 from .._path import Path
 from ._question import Numbers, Times, UnconvergedError
 
@@ -20,6 +20,10 @@ class Stretch(Protocol):
     @property
     def reach(self) -> float:
         """In iterations."""
+
+    @property
+    def rate(self) -> float:
+        """The size of A on the space."""
 
     @property
     def directions(self) -> Array:
@@ -49,20 +53,25 @@ def answered(
 def _one_by_one(
     stretch: Stretch, following: Callable[[Array, float], Stretch], A: Callable[[Array], Array], times: Times, w: Array
 ) -> tuple[Array, Numbers]:
-    """States (T, N): each stretch starts where the one before it ends, driven by the speed there."""
+    """States (T, N): each stretch starts where the one before it ends, driven by the speed there.
+
+    That speed, w + A x, is rounded as the larger of its terms are, and stays so for the rest of the time.
+    """
     states, lacking = zeros((times.count, w.shape[0]), w), np.zeros(times.count)
-    begun, lacked, x = 0.0, 0.0, zeros(w.shape, w)
+    begun, lacked, x, noise = 0.0, 0.0, zeros(w.shape, w), 0.0
     waiting = sorted(range(times.count), key=lambda i: -times.values[i])
     while True:
         end = begun + stretch.reach
         if end < times.horizon and stretch.reach < times.horizon / STRETCHES:
             raise UnconvergedError(f"{stretch.directions.shape[0]} vectors reach {stretch.reach:.3g} iterations")
         here = [waiting.pop() for _ in range(len(waiting)) if times.values[waiting[-1]] <= end]
-        y, more = stretch.at([times.values[i] - begun for i in here] + [stretch.reach])
-        moved, more = like(y, w) @ stretch.directions, to_numpy(more)
+        since = [times.values[i] - begun for i in here] + [stretch.reach]
+        y, more = stretch.at(since)
+        moved, more = like(y, w) @ stretch.directions, to_numpy(more) + noise * np.asarray(since)
         for row, i in enumerate(here):
             states[i, :], lacking[i] = x + moved[row, :], lacked + more[row]
         if not waiting:
             return states, lacking
         begun, lacked, x = end, lacked + float(more[-1]), x + moved[-1, :]
+        noise += 4.0 * eps(w) * (norm(w) + stretch.rate * norm(x))
         stretch = following(w + A(x), times.horizon - begun)

@@ -52,8 +52,8 @@ class Stretch:
         return self.chain.directions
 
     @property
-    def fastest(self) -> float:
-        """The largest rate, T's spectral radius."""
+    def rate(self) -> float:
+        """T's spectral radius."""
         return float(np.max(np.abs(self.values), initial=0.0))
 
     def at(self, times: list[float]) -> tuple[Numbers, Numbers]:
@@ -85,7 +85,7 @@ class Stretch:
             lacking = np.zeros_like(lacking)
         sizes = np.maximum(np.linalg.norm(y, axis=1), np.finfo(float).tiny)
         lacking = np.where(np.isfinite(sizes), lacking / sizes, math.inf)
-        return lacking, eps(self.chain.directions) * (10.0 + self.fastest * np.asarray(times))
+        return lacking, eps(self.chain.directions) * (10.0 + self.rate * np.asarray(times))
 
     def _halvings(self) -> list[float]:
         """The last time, and those before it where something may have grown since."""

@@ -73,7 +73,7 @@ class Lanczos:
         first = Stretch.of(form, namespace(w).reshape(w, (-1,)), horizon, flow)
         path, sizes, lacking = answered(first, lambda v, left: Stretch.of(form, v, left, flow), form.A, times, w)
         sizes = (WIDEST if form.S else 1.0) * sizes
-        error = rounding(times, sizes, np.asarray(times.values), first.fastest, drive, 2.0 * eps(w))
+        error = rounding(times, sizes, np.asarray(times.values), first.rate, drive, 2.0 * eps(w))
         return path, like(error + lacking, w)
 
 
