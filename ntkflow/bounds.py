@@ -13,11 +13,19 @@ import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ._array import Array, device, floats, like, namespace, overflow_allowed
+from ._array import Array, device, floats, like, namespace, nan_to_inf, overflow_allowed
 from ._path import Path
 from .linearize import LinearizedModel
 from .operator import StateOperator
 from .propagators import Times, solve
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What is kept of a certificate that is stored."""
+
+    sure: bool
+    bound: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +41,10 @@ class Certificate:
     rounding: Array
     places: Array | None
 
+    def __reduce__(self) -> tuple[type[Known], tuple[bool, Array]]:
+        """Stored as what it says."""
+        return Known, (self.sure, self.bound)
+
     @cached_property
     def sure(self) -> bool:
         """Whether what compression left out is bounded by a theorem."""
@@ -44,7 +56,7 @@ class Certificate:
         xp, left_out = namespace(self.rounding), self._left_out()
         bound = self.rounding if left_out is None else self.rounding + like(left_out, self.rounding)
         if not self.sure:  # something may have grown
-            bound = xp.where(self.path.finite, bound, xp.full_like(bound, math.inf))
+            bound = nan_to_inf(xp.where(self.path.finite, bound, xp.full_like(bound, math.inf)))
         return bound if self.places is None else xp.take(bound, self.places)
 
     def _left_out(self) -> list[float] | None:

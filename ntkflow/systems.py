@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -362,5 +363,5 @@ class LinearSystem(ReadOnly):
             method=engine,
             mode=(mode := "flow" if times.flow else "iteration"),
             label=f"{self.rule.name} ({mode})",
-            certificate=bounds.Certificate(operator, path, asked, rounding, places),
+            certificate=bounds.Certificate(replace(operator), path, asked, rounding, places),  # without large factors
         )

@@ -11,7 +11,8 @@ from .._array import Array, empty, eps, norm
 from ..structure import Form
 from ._question import UnconvergedError
 
-LEAST, LARGEST, ROOM = 16, 160, 2**27  # vectors, and numbers in them
+LEAST, LARGEST = 16, 160  # vectors
+ROOM = 2**27  # numbers in more than the least of them
 NOTHING = 100.0  # eps: a remainder that is rounding
 
 

@@ -124,9 +124,9 @@ def _grow(space: Space, size: float, last: int, theta: float) -> int:
 
 def _farthest(space: Space, size: float, last: int, theta: float, goal: float) -> int:
     """The iterate up to which the defects of a full space are negligible."""
-    y, sums = (to_numpy(part) for part in _summed(space, size, last, theta))
-    largest = np.maximum.accumulate(np.linalg.norm(y, axis=1))
-    lacking = np.flatnonzero(~(sums <= goal * largest))
+    y, sums = _summed(space, size, last, theta)
+    largest = np.maximum.accumulate(to_numpy(namespace(y).linalg.vector_norm(y, axis=1)))
+    lacking = np.flatnonzero(~(to_numpy(sums) <= goal * largest))
     return int(lacking[0]) - 1 if lacking.size else last
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ from .._array import Array, eps, like, namespace, norm, to_numpy, zeros
 from .._path import Path
 from ._question import Numbers, Times, UnconvergedError
 
+Map = Callable[[Array], Array]
 STRETCHES = 1000.0  # the most
 
 
@@ -34,24 +36,32 @@ class Stretch(Protocol):
 
 
 def answered(
-    first: Stretch, following: Callable[[Array, float], Stretch], A: Callable[[Array], Array], times: Times, w: Array
-) -> tuple[Path, Numbers, Numbers]:
-    """The states, their sizes as far as directions have the length 1, and what they lack at most.
+    of: Callable[[Array, float], Stretch], A: Map, times: Times, w: Array, *, alone: bool = False
+) -> tuple[Stretch, Path, Numbers, Numbers]:
+    """The first stretch, the states, their sizes as far as directions have the length 1, and what they lack at most.
 
-    ``following`` gives the stretch for a drive (N,) and what is left of the horizon.
+    ``of`` gives the stretch for a drive (N,) and what is left of the horizon; ``alone`` wants no second one.
     """
     xp, values = namespace(w), list(times.values)
+    unit = 2.0 ** math.floor(
+        math.log2(min(float(xp.max(xp.abs(w))), 1e300))
+    )  # squares of w neither vanish nor overflow
+    flat = xp.reshape(w, (-1,)) / unit
+    first = of(flat, times.horizon)
     if first.reach >= times.horizon:
         y, lacking = first.at(values)
-        path = Path(xp.reshape(first.directions, (-1, *w.shape)), like(y, w))
-        return path, np.linalg.norm(to_numpy(y), axis=1), to_numpy(lacking)
-    states, lacking = _one_by_one(first, following, A, times, xp.reshape(w, (-1,)))
+        path = Path(xp.reshape(first.directions, (-1, *w.shape)), unit * like(y, w))
+        sizes = to_numpy(namespace(y).linalg.vector_norm(y, axis=1))
+        return first, path, unit * sizes, unit * to_numpy(lacking)
+    if alone:
+        raise UnconvergedError(f"{first.directions.shape[0]} Krylov vectors reach {first.reach:.3g} iterations")
+    states, lacking = _one_by_one(first, of, A, times, flat)
     sizes = to_numpy(xp.linalg.vector_norm(states, axis=1))
-    return Path(xp.reshape(states, (-1, *w.shape))), sizes, lacking
+    return first, Path(unit * xp.reshape(states, (-1, *w.shape))), unit * sizes, unit * lacking
 
 
 def _one_by_one(
-    stretch: Stretch, following: Callable[[Array, float], Stretch], A: Callable[[Array], Array], times: Times, w: Array
+    stretch: Stretch, of: Callable[[Array, float], Stretch], A: Map, times: Times, w: Array
 ) -> tuple[Array, Numbers]:
     """States (T, N): each stretch starts where the one before it ends, driven by the speed there.
 
@@ -74,4 +84,4 @@ def _one_by_one(
             return states, lacking
         begun, lacked, x = end, lacked + float(more[-1]), x + moved[-1, :]
         noise += 4.0 * eps(w) * (norm(w) + stretch.rate * norm(x))
-        stretch = following(w + A(x), times.horizon - begun)
+        stretch = of(w + A(x), times.horizon - begun)

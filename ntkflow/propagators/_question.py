@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from .._array import Array, norm
+from .._array import Array, namespace, norm
 
 Numbers = npt.NDArray[np.float64]
 FIRST_CHECK = 16  # Krylov vectors
@@ -26,8 +26,10 @@ class Drive:
 
     @cached_property
     def size(self) -> float:
-        """‖w‖."""
-        return norm(self.w)
+        """‖w‖, 0 for nothing but zeros."""
+        xp = namespace(self.w)
+        top = float(xp.max(xp.abs(self.w)))
+        return top * norm(self.w / top) if 0.0 < top < math.inf else top
 
     @property
     def relative_noise(self) -> float:

@@ -16,6 +16,7 @@ from ._iterates import Iterates
 from ._question import FIRST_CHECK, Numbers, next_check
 
 AHEAD = 2**14  # iterates that are looked at together
+ENOUGH = 1e4  # times eps: what is left out may be as large as rounding, but no larger than that
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ class Stretch:
             lacking = np.zeros_like(lacking)
         sizes = np.maximum(np.linalg.norm(y, axis=1), np.finfo(float).tiny)
         lacking = np.where(np.isfinite(sizes), lacking / sizes, math.inf)
-        return lacking, eps(self.chain.directions) * (10.0 + self.rate * np.asarray(times))
+        return lacking, eps(self.chain.directions) * (10.0 + np.minimum(self.rate * np.asarray(times), ENOUGH))
 
     def _halvings(self) -> list[float]:
         """The last time, and those before it where something may have grown since."""
@@ -94,7 +95,7 @@ class Stretch:
         return list(np.unique(np.floor(self.reach * 2.0 ** -np.arange(1.0 + math.log2(max(1.0, self.reach))))))[::-1]
 
     def _farthest(self) -> float:
-        """The latest time at which no more is left out than is negligible."""
+        """The latest time at which no more is left out than is negligible, as then there is not before either."""
         times = self.reach * 2.0 ** (-np.arange(60.0) / 2.0)
         times = times if self.flow else np.unique(np.floor(times))
         lacks, allowed = self._lacking(list(times))

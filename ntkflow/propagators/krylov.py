@@ -16,14 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._array import Array, eps, like, namespace, zeros
+from .._array import Array, eps, like, zeros
 from .._path import Path
 from ..operator import CACHED
 from ._arnoldi import LARGEST
 from ._balanced import Balanced
 from ._iterated import Iterated, checked_to
 from ._onwards import answered
-from ._question import FIRST_CHECK, SEVERAL, Drive, Times, UnconvergedError, rounding
+from ._question import FIRST_CHECK, SEVERAL, Drive, Times, rounding
 
 FAR, FAR_SEVERAL = 1e5, 1e4  # iterations, and for rules with several blocks
 REACH = 4e3  # of a full space, in iterations
@@ -66,10 +66,9 @@ class Krylov:
         w, operator = drive.w, self.operator
         if drive.size == 0.0:
             return Path(zeros((times.count, *w.shape), w)), zeros((times.count,), w)
-        first = Iterated.of(operator, namespace(w).reshape(w, (-1,)), times.horizon, times.flow)
-        if w.shape[0] > 1 and first.reach < times.horizon:  # the next one's start would set conserved sums drifting
-            raise UnconvergedError(f"{first.space.m} Krylov vectors reach {first.reach:.3g} iterations")
-        following = lambda v, left: Iterated.of(operator, v, left, times.flow)  # noqa: E731
-        path, sizes, defects = answered(first, following, operator.along, times, w)
-        error = rounding(times, sizes, np.asarray(times.values), first.rate, drive, 2.0 * eps(w))
-        return path, (1.0 if w.shape[0] == 1 else SEVERAL) * like(error + defects, w)
+        several = w.shape[0] > 1  # the start of a second space would set conserved sums drifting
+        of = lambda v, left: Iterated.of(operator, v, left, times.flow)  # noqa: E731
+        first, path, sizes, defects = answered(of, operator.along, times, w, alone=several)
+        rate = max(1.0, first.rate)  # A x is rounded as its terms are
+        error = rounding(times, sizes, np.asarray(times.values), rate, drive, 2.0 * eps(w))
+        return path, (SEVERAL if several else 1.0) * like(error + defects, w)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._array import Array, eps, like, namespace, zeros
+from .._array import Array, eps, like, zeros
 from .._path import Path
 from ..operator import CACHED
 from ..structure import DEFINITE, Form
@@ -37,15 +37,17 @@ class Lanczos:
 
     name = "lanczos"
     needs = (
-        "a rule whose map is symmetric, or a product of which one order is and a step below "
-        f"{DEFINITE} over the largest curvature; a symmetric W; times up to {FAR:,.0f}"
+        "a rule whose map is symmetric, or a product of which one order is and a step of at most "
+        f"{DEFINITE} over the largest curvature; a symmetric W; no growth; times up to {FAR:,.0f}"
     )
 
     @staticmethod
     def accepts(operator: Balanced, times: Times) -> bool:
-        """Whether the rule's words have the structure."""
+        """Whether the rule's words have the structure, and nothing grows: a hardly driven mode would not be seen."""
         factors = operator.factors
-        return times.horizon <= FAR and factors is not None and factors.form(operator.operator.hessian) is not None
+        if factors is None or times.horizon > FAR or factors.form(operator.operator.hessian) is None:
+            return False
+        return times.flow or (factors.contracting if factors.symmetric else factors.averaging)
 
     @staticmethod
     def cost(operator: Balanced, times: Times) -> float:
@@ -69,11 +71,11 @@ class Lanczos:
             raise TypeError("the rule has no symmetric form; ask accepts first")
         if drive.size == 0.0:
             return Path(zeros((times.count, *w.shape), w)), zeros((times.count,), w)
-        horizon, flow = times.horizon, times.flow
-        first = Stretch.of(form, namespace(w).reshape(w, (-1,)), horizon, flow)
-        path, sizes, lacking = answered(first, lambda v, left: Stretch.of(form, v, left, flow), form.A, times, w)
+        flow = times.flow
+        first, path, sizes, lacking = answered(lambda v, left: Stretch.of(form, v, left, flow), form.A, times, w)
         sizes = (WIDEST if form.S else 1.0) * sizes
-        error = rounding(times, sizes, np.asarray(times.values), first.rate, drive, 2.0 * eps(w))
+        rate = max(1.0, first.rate)  # A x is rounded as its terms are, W x and x
+        error = rounding(times, sizes, np.asarray(times.values), rate, drive, 2.0 * eps(w))
         return path, like(error + lacking, w)
 
 

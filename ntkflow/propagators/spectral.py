@@ -38,8 +38,8 @@ class Spectral:
 
     @staticmethod
     def accepts(operator: Balanced, times: Times) -> bool:
-        """Whether the rule's words have the structure, and its first update fits them."""
-        return operator.plain and operator.factors is not None
+        """Whether the rule's words have the structure, its first update fits them, and that is what drives."""
+        return operator.own and operator.plain and operator.factors is not None
 
     @staticmethod
     def cost(operator: Balanced, times: Times) -> float:
@@ -114,6 +114,8 @@ class Spectral:
         xp = namespace(coefficients)
         y = xp.where(self.y > 0, self.y, xp.ones_like(self.y))
         top = float(xp.max(self.y)) if self.y.shape[0] else 0.0
+        if not self.sharp and self.factors.symmetric:  # eigenvalues of M − I, whose entries are rounded as M's are
+            top = max(1.0, top)
         relative = (top / y) ** (0.5 if self.sharp else 1.0)
         at = like([min(t, 1e300) for t in times.values], y)
         weight = 1.0 + 4.0 * xp.clip(at[:, None] * y, 0.0, 1.0) * relative[None, :]
