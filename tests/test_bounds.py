@@ -1,6 +1,7 @@
 """Error bounds and engines where they were once wrong: cases made to break them."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -111,3 +112,46 @@ def test_contraction_is_told_in_the_space_of_the_residuals(lib, rule, side):
         low, high = (middle, high) if np.linalg.norm(np.eye(len(A)) + A, 2) <= 1 + 1e-12 else (low, middle)
     system = lib.LinearSystem(rule, mixing, model, side * low, "sum")
     assert system.compact.factors.contracting == (side < 1)
+
+
+# --- what only a surrogate drives, and what is kept of a bound
+
+
+@pytest.mark.parametrize(
+    ("rule", "reach", "flow", "times"),
+    [("fedavg", 0.1, False, [100, 10_000]), ("atc", 2.5, True, [100.0, 400.0]), ("dgd", 2.2, False, [17, 40, 400])],
+)
+def test_a_surrogate_drives_modes_at_rest(lib, rule, reach, flow, times):
+    """J = 0 and a constant push: a factor would hold at rest what it moves, as the own drive does not touch it."""
+    rng = np.random.default_rng(1)
+    J = rng.normal(size=(4, 3, 6)) * np.geomspace(1, 1e-3, 6)
+    full = lib.LinearizedModel.from_jacobian(J, rng.normal(size=(4, 3)))
+    mixing, step = (
+        mixing_of(rule, nf.weights.metropolis_hastings(nf.graphs.cycle(4))),
+        reach / float(max(full.sharpness)),
+    )
+    given = {"local_steps": 3} if rule == "fedavg" else {}
+    systems = [lib.LinearSystem(rule, mixing, m, step, "sum", **given) for m in (full, full.compress(0.05))]
+    exact, short = [(s.flow if flow else s.iterate)(times) for s in systems]
+    assert short.landscape.left_out > 0.01
+    assert short.bound_kind == "estimate"
+    assert np.all(far(exact, short) <= short.error_bound)
+
+
+def test_a_bound_that_overflows_is_infinite(lib):
+    model = graded(4, 3, 40, 1e-3, lib=lib).compress(0.05)
+    mixing = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
+    system = lib.LinearSystem("dgd", mixing, model, 1.9 / float(max(model.sharpness)), "sum")
+    bound = system.iterate([100, 1000, 5000]).error_bound
+    assert not np.isnan(bound).any()
+    assert np.isinf(bound[-1])
+
+
+def test_a_trajectory_is_stored_with_its_bound_and_holds_no_factor():
+    mixing = nf.weights.metropolis_hastings(nf.graphs.cycle(4))
+    found = nf.LinearSystem("atc", mixing, graded(4, 3, 40, 1e-3), 0.1, "sum").flow([1.0, 1e5], "spectral")
+    again = pickle.loads(pickle.dumps(found))
+    np.testing.assert_array_equal(again.error_bound, found.error_bound)
+    np.testing.assert_array_equal(again.loss, found.loss)
+    assert again.bound_kind == found.bound_kind == "rigorous"
+    assert not {"G", "X", "Y", "half"} & set(vars(found.certificate.operator.factors))

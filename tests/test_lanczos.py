@@ -6,8 +6,11 @@ from dataclasses import replace
 
 import mpmath
 import numpy as np
+import oracles
 import pytest
 import scipy.linalg
+from far import long_system
+from market import problem
 
 import ntkflow as nf
 from ntkflow._path import Path
@@ -158,3 +161,50 @@ def test_the_chain_is_what_it_says():
         assert np.linalg.norm(left[9]) == pytest.approx(chain.rest, rel=1e-12)
         gram = rows @ (rows if form.S is None else rows @ S).T
         np.testing.assert_allclose(gram, np.eye(10), atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["spectral", "lanczos", "krylov"])
+@pytest.mark.parametrize("flow", [True, False])
+@pytest.mark.parametrize("rule", ["gd", "dgd", "atc"])
+def test_short_steps_are_rounded_as_long_ones(rule, flow, method):
+    """A x is W x − x: its rounding is that of x, however small A is on the space. Against 400 bits."""
+    times, own = [10.0, 1e3, 1e4], rule != "gd"
+    given = problem(4, n_samples=2, n_parameters=5, seed=2)
+    step = 1e-3 / max(np.linalg.norm(J, 2) ** 2 for J in given.J)
+    mixing = np.full((4, 4), 0.25) if own else None
+    model = nf.LinearizedModel.from_jacobian(given.J, given.residual)
+    system = nf.LinearSystem(rule, mixing, model, step, "sum")
+    truth = oracles.long_states(long_system(rule, mixing, given, step), times, flow=flow)
+    found = (system.flow if flow else system.iterate)(times, method)
+    for x, row, bound in zip(found.deviation, truth, found.error_bound, strict=True):
+        assert oracles.long_gap(np.ravel(x), row)[0] <= bound
+
+
+@pytest.mark.parametrize("push", [1e-6, 1e-9, 1e-12, 1e-14])
+def test_a_growing_mode_that_hardly_anything_drives(push):
+    """No Krylov space holds it before it has outgrown the others: such iterations are the spectral engine's."""
+    rates = np.append(np.geomspace(0.01, 1.0, 300), 2.05)
+    residual = np.append(np.ones(300), push)
+    model = nf.LinearizedModel.from_jacobian(np.diag(rates**0.5)[None], residual[None])
+    system, k = nf.LinearSystem("gd", None, model, 1.0, "sum"), 900
+    found = system.iterate([k])
+    exact = ((1 - rates) ** k - 1) / rates**0.5 * residual  # θ' = θ − √r (√r θ + e)
+    assert found.method == "spectral"
+    np.testing.assert_allclose(found.deviation[0, 0], exact, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e-22), (np.float64, 1e-170), (np.float64, 1e160)])
+@pytest.mark.parametrize("method", ["lanczos", "krylov"])
+@pytest.mark.parametrize("rule", ["dgd", "cta"])
+def test_drives_whose_squares_are_no_numbers(rule, method, dtype, size):
+    rng = np.random.default_rng(0)
+    J, e = rng.normal(size=(6, 4, 9)).astype(dtype), rng.normal(size=(6, 4)).astype(dtype)
+    one, other = (
+        nf.LinearSystem(rule, W, nf.LinearizedModel.from_jacobian(J, e * dtype(s)), 0.01, "sum").iterate(
+            [5, 50], method
+        )
+        for s in (1.0, size)
+    )
+    unit = 2e3 * np.finfo(dtype).eps  # fifty steps, a few dozen roundings each
+    np.testing.assert_allclose(other.deviation / dtype(size), one.deviation, rtol=unit, atol=unit * 1e-2)
+    assert np.all(other.error_bound > 0)
