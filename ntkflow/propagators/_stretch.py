@@ -39,13 +39,13 @@ class Stretch:
             while not chain.complete and chain.m < check:
                 chain.extend()
             found = cls(chain, flow, *chain.modes(), reach)
-            lacks, allowed = found._lacking(found._halvings())
-            if np.all(lacks <= allowed):
+            lacks, allowed = (float(part[0]) for part in found._lacking([reach]))
+            if lacks <= allowed:
                 return found
             if chain.complete:
                 return replace(found, reach=found._farthest())
-            seen.append((chain.m, float(np.max(lacks))))
-            check = next_check(seen, float(allowed[0]))
+            seen.append((chain.m, lacks))
+            check = next_check(seen, allowed)
 
     @property
     def directions(self) -> Array:
@@ -60,7 +60,8 @@ class Stretch:
     def at(self, times: list[float]) -> tuple[Numbers, Numbers]:
         """Coefficients of the directions at some times (T, ...), and a bound on what they lack (T,)."""
         t, after = np.asarray(times), self.chain.after
-        start, end = self.chain.size * self.vectors[:1, :].sum(axis=0), self.vectors[-1:, :].sum(axis=0)
+        first, end = (self.vectors[rows, :].sum(axis=0) for rows in (slice(0, 1), slice(-1, None)))  # of none: zero
+        start = self.chain.size * first
         if self.flow:
             gains = (gain_slope if after else gain)(t, np.maximum(-self.values, 0.0), flow=True)
             y = (gains * start) @ self.vectors.T
@@ -87,12 +88,6 @@ class Stretch:
         sizes = np.maximum(np.linalg.norm(y, axis=1), np.finfo(float).tiny)
         lacking = np.where(np.isfinite(sizes), lacking / sizes, math.inf)
         return lacking, eps(self.chain.directions) * (10.0 + np.minimum(self.rate * np.asarray(times), ENOUGH))
-
-    def _halvings(self) -> list[float]:
-        """The last time, and those before it where something may have grown since."""
-        if self.flow:
-            return [self.reach]
-        return list(np.unique(np.floor(self.reach * 2.0 ** -np.arange(1.0 + math.log2(max(1.0, self.reach))))))[::-1]
 
     def _farthest(self) -> float:
         """The latest time at which no more is left out than is negligible, as then there is not before either."""
