@@ -111,6 +111,27 @@ def check_jordan():
     assert (M**2).is_zero_matrix
 
 
+def check_local_steps():
+    """Descent written out, one step after the other, beside I − R̃ᵀR̃ and −R̃ᵀε̃."""
+    rng = np.random.default_rng(8)
+    for rows, parameters, steps, nu in ((2, 5, 2, 0.3), (6, 3, 3, 1.4), (3, 3, 5, 1.9), (1, 4, 4, 2.0)):
+        R, epsilon = rng.standard_normal((rows, parameters)), rng.standard_normal(rows)
+        eta = nu / np.linalg.norm(R, 2) ** 2
+        values, U = np.linalg.eigh(R @ R.T)
+        q = sum(eta * (1 - eta * values) ** i for i in range(steps))  # (1 − (1 − ηx)^E)/x
+        assert q.min() > -1e-12
+        root = (U * np.sqrt(np.maximum(q, 0.0))) @ U.T
+        lowered, moved = root @ R, -R.T @ root @ root @ epsilon
+        start = rng.standard_normal(parameters)
+        for x, linear, constant in ((np.zeros(parameters), start, 0.0), (start, 0 * start, epsilon)):
+            # the linear part from 0 along ``start``, then the whole from ``start`` with residual ε there
+            place = x + linear
+            for _ in range(steps):
+                place = place - eta * R.T @ (R @ (place - x) + constant)
+            expected = linear - lowered.T @ (lowered @ linear) if np.any(linear) else moved
+            assert np.abs(place - x - expected).max() < 1e-12 * (1 + np.abs(place).max())
+
+
 check_spectrum()
 check_linear_trajectories()
 check_real_networks()
@@ -118,3 +139,4 @@ check_functions()
 check_disc()
 check_sharp()
 check_jordan()
+check_local_steps()
