@@ -208,3 +208,14 @@ def test_drives_whose_squares_are_no_numbers(rule, method, dtype, size):
     unit = 2e3 * np.finfo(dtype).eps  # fifty steps, a few dozen roundings each
     np.testing.assert_allclose(other.deviation / dtype(size), one.deviation, rtol=unit, atol=unit * 1e-2)
     assert np.all(other.error_bound > 0)
+
+
+@pytest.mark.parametrize("method", ["lanczos", "krylov"])
+def test_a_drive_that_overflows_is_another_engines(method):
+    rng = np.random.default_rng(0)
+    J = rng.normal(size=(6, 4, 9))
+    model = nf.LinearizedModel.from_jacobian(J * 1e150, np.full((6, 4), 1e200))
+    system = nf.LinearSystem("dgd", W, model, 0.01, "sum")
+    with pytest.raises(nf.errors.InputError, match="the drive overflows"):
+        system.flow([1.0, 5.0], method)
+    assert np.isinf(system.iterate([1, 5]).loss).all()

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._array import Array, eps, like, namespace, norm, to_numpy, zeros
 from .._path import Path
-from ._question import Numbers, Times, UnconvergedError
+from ._question import Drive, Numbers, Times, UnconvergedError, rounding
 
 Map = Callable[[Array], Array]
 STRETCHES = 1000.0  # the most
@@ -35,34 +35,41 @@ class Stretch(Protocol):
         """Coefficients of the directions at some times up to there (T, m), and a bound on what they lack (T,)."""
 
 
-def answered(
-    of: Callable[[Array, float], Stretch], A: Map, times: Times, w: Array, *, alone: bool = False
-) -> tuple[Stretch, Path, Numbers, Numbers]:
-    """The first stretch, the states, their sizes as far as directions have the length 1, and what they lack at most.
+Opening = Callable[[Array, float], Stretch]
 
-    ``of`` gives the stretch for a drive (N,) and what is left of the horizon; ``alone`` wants no second one.
+
+def answered(
+    of: Opening, A: Map, times: Times, drive: Drive, widest: float = 1.0, *, alone: bool = False
+) -> tuple[Path, Array]:
+    """The states (blocks, Q, p), and what they lack at most with an estimate of rounding, (T,).
+
+    ``of`` gives the stretch for a drive (N,) and what is left of the horizon; no direction is longer than ``widest``;
+    ``alone`` wants no second stretch.
     """
-    xp, values = namespace(w), list(times.values)
-    unit = 2.0 ** math.floor(
-        math.log2(min(float(xp.max(xp.abs(w))), 1e300))
-    )  # squares of w neither vanish nor overflow
+    w, xp = drive.w, namespace(drive.w)
+    if drive.top == 0.0:
+        return Path(zeros((times.count, *w.shape), w)), zeros((times.count,), w)
+    if not math.isfinite(drive.top):
+        raise UnconvergedError("the drive overflows")
+    unit = 2.0 ** math.floor(math.log2(drive.top))  # squares of w/unit neither vanish nor overflow
     flat = xp.reshape(w, (-1,)) / unit
     first = of(flat, times.horizon)
     if first.reach >= times.horizon:
-        y, lacking = first.at(values)
+        y, lacking = first.at(list(times.values))
         path = Path(xp.reshape(first.directions, (-1, *w.shape)), unit * like(y, w))
-        sizes = to_numpy(namespace(y).linalg.vector_norm(y, axis=1))
-        return first, path, unit * sizes, unit * to_numpy(lacking)
-    if alone:
+        sizes, lacking = to_numpy(namespace(y).linalg.vector_norm(y, axis=1)), to_numpy(lacking)
+    elif alone:
         raise UnconvergedError(f"{first.directions.shape[0]} Krylov vectors reach {first.reach:.3g} iterations")
-    states, lacking = _one_by_one(first, of, A, times, flat)
-    sizes = to_numpy(xp.linalg.vector_norm(states, axis=1))
-    return first, Path(unit * xp.reshape(states, (-1, *w.shape))), unit * sizes, unit * lacking
+    else:
+        states, lacking = _one_by_one(first, of, A, times, flat)
+        path = Path(unit * xp.reshape(states, (-1, *w.shape)))
+        sizes = to_numpy(xp.linalg.vector_norm(states, axis=1))
+    rate = max(1.0, first.rate)  # A x is rounded as its terms are, W x and x
+    error = rounding(times, widest * unit * sizes, np.asarray(times.values), rate, drive, 2.0 * eps(w))
+    return path, like(error + unit * lacking, w)
 
 
-def _one_by_one(
-    stretch: Stretch, of: Callable[[Array, float], Stretch], A: Map, times: Times, w: Array
-) -> tuple[Array, Numbers]:
+def _one_by_one(stretch: Stretch, of: Opening, A: Map, times: Times, w: Array) -> tuple[Array, Numbers]:
     """States (T, N): each stretch starts where the one before it ends, driven by the speed there.
 
     That speed, w + A x, is rounded as the larger of its terms are, and stays so for the rest of the time.

@@ -25,11 +25,15 @@ class Drive:
     noise: float
 
     @cached_property
+    def top(self) -> float:
+        """The largest entry, without its sign."""
+        xp = namespace(self.w)
+        return float(xp.max(xp.abs(self.w)))
+
+    @cached_property
     def size(self) -> float:
         """‖w‖, 0 for nothing but zeros."""
-        xp = namespace(self.w)
-        top = float(xp.max(xp.abs(self.w)))
-        return top * norm(self.w / top) if 0.0 < top < math.inf else top
+        return self.top * norm(self.w / self.top) if 0.0 < self.top < math.inf else self.top
 
     @property
     def relative_noise(self) -> float:

@@ -14,16 +14,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from .._array import Array, eps, like, zeros
+from .._array import Array
 from .._path import Path
 from ..operator import CACHED
 from ._arnoldi import LARGEST
 from ._balanced import Balanced
 from ._iterated import Iterated, checked_to
 from ._onwards import answered
-from ._question import FIRST_CHECK, SEVERAL, Drive, Times, rounding
+from ._question import FIRST_CHECK, SEVERAL, Drive, Times
 
 FAR, FAR_SEVERAL = 1e5, 1e4  # iterations, and for rules with several blocks
 REACH = 4e3  # of a full space, in iterations
@@ -63,12 +61,8 @@ class Krylov:
 
     def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
         """g_t(A) w at all times, and a bound on the defects with an estimate of rounding, (T,)."""
-        w, operator = drive.w, self.operator
-        if drive.size == 0.0:
-            return Path(zeros((times.count, *w.shape), w)), zeros((times.count,), w)
-        several = w.shape[0] > 1  # the start of a second space would set conserved sums drifting
+        operator, several = self.operator, drive.w.shape[0] > 1
         of = lambda v, left: Iterated.of(operator, v, left, times.flow)  # noqa: E731
-        first, path, sizes, defects = answered(of, operator.along, times, w, alone=several)
-        rate = max(1.0, first.rate)  # A x is rounded as its terms are
-        error = rounding(times, sizes, np.asarray(times.values), rate, drive, 2.0 * eps(w))
-        return path, (SEVERAL if several else 1.0) * like(error + defects, w)
+        # the start of a second space would set sums drifting that several blocks conserve
+        path, error = answered(of, operator.along, times, drive, alone=several)
+        return path, (SEVERAL if several else 1.0) * error

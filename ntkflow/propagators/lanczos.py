@@ -12,16 +12,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from .._array import Array, eps, like, zeros
+from .._array import Array
 from .._path import Path
 from ..operator import CACHED
 from ..structure import DEFINITE, Form
 from ._balanced import FORMED, Balanced
 from ._chain import LARGEST
 from ._onwards import answered
-from ._question import FIRST_CHECK, Drive, Times, rounding
+from ._question import FIRST_CHECK, Drive, Times
 from ._stretch import AHEAD, Stretch
 
 FAR = 1e5  # iterations
@@ -66,17 +64,11 @@ class Lanczos:
 
     def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
         """g_t(A) w at all times, and a bound on the defects with an estimate of rounding, (T,)."""
-        w, form = drive.w, _form(self.operator)
+        form, flow = _form(self.operator), times.flow
         if form is None:
             raise TypeError("the rule has no symmetric form; ask accepts first")
-        if drive.size == 0.0:
-            return Path(zeros((times.count, *w.shape), w)), zeros((times.count,), w)
-        flow = times.flow
-        first, path, sizes, lacking = answered(lambda v, left: Stretch.of(form, v, left, flow), form.A, times, w)
-        sizes = (WIDEST if form.S else 1.0) * sizes
-        rate = max(1.0, first.rate)  # A x is rounded as its terms are, W x and x
-        error = rounding(times, sizes, np.asarray(times.values), rate, drive, 2.0 * eps(w))
-        return path, like(error + lacking, w)
+        widest = WIDEST if form.S else 1.0
+        return answered(lambda v, left: Stretch.of(form, v, left, flow), form.A, times, drive, widest)
 
 
 def _form(operator: Balanced) -> Form | None:
