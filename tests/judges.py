@@ -130,7 +130,7 @@ def characteristic(M):
     n = len(M)
     p, X = [mpmath.mpf(1)], M * 0
     for k in range(1, n + 1):
-        X = X + p[-1] * np.eye(n, dtype=int)
+        X = X + np.eye(n, dtype=int) * p[-1]
         X = M @ X
         p.append(-sum(X[i, i] for i in range(n)) / k)
     return p
@@ -145,7 +145,7 @@ def _krylov(M, start, tiny):
         x = queue.pop(0)
         for _ in range(2):
             for b in basis:
-                x = x - (b @ x) * b
+                x = x - b * (b @ x)  # mpmath would write out an array on its right before it gives up
         length = (x @ x) ** 0.5
         if length > tiny:
             basis.append(x / length)

@@ -301,6 +301,7 @@ class TestInterrupted:
     def test_a_real_signal(self, tmp_path):
         code = """
 import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 from ntkflow import cli
 from ntkflow.reports import tables
 tables.write_json = lambda *_: os.kill(os.getpid(), signal.SIGINT)

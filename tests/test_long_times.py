@@ -3,8 +3,6 @@
 Errors are relative to the deviation in the 2-norm over all agents, as in the table of the design (section 7).
 """
 
-import itertools
-
 import numpy as np
 import oracles
 import pytest
@@ -48,31 +46,18 @@ def test_the_recursions_are_the_agents_loops(rule):
     assert np.max(np.abs(found - truth.reshape(found.shape))) <= 1e-13 * np.max(np.abs(truth))
 
 
-@pytest.fixture(scope="module")
-def measured():
-    """(error, size, bound) at every time for rule, mode and case, measured once."""
-    cases = itertools.product(CATALOGUE, (True, False), CASES)
-    return {(rule, flow, case): Far(rule, *case).measured(flow) for rule, flow, case in cases}
-
-
 @both_modes
 @pytest.mark.parametrize("rule", CATALOGUE)
-def test_every_rule_is_as_accurate_as_the_table(xp, rule, flow, measured):
+def test_every_rule_is_as_accurate_as_the_table_and_its_bounds(xp, rule, flow):
+    """The bounds cover all errors; estimates might miss one in a hundred, and do not."""
     for case in few(xp, CASES, 2):
-        rows = measured[rule, flow, case] if xp is np else Far(rule, *case, xp).measured(flow)
-        found = [error / size for error, size, _ in rows[0]]
-        assert all(e <= most for e, most in zip(found, allowed(Far(rule, *case)), strict=True)), (case, found)
-
-
-def test_the_bounds_cover_the_errors(measured):
-    """All where they are theorems, 99 % where they are estimates."""
-    ratios = {"rigorous": [], "estimate": []}
-    for rows, kind in measured.values():
-        ratios[kind] += [bound / error for error, _, bound in rows if error]
-    print({kind: (len(found), min(found), float(np.median(found))) for kind, found in ratios.items()})
-    assert min(map(len, ratios.values())) >= 90  # nothing is skipped
-    assert min(ratios["rigorous"]) >= 1
-    assert np.mean(np.array(ratios["estimate"]) >= 1) >= 0.99
+        far = Far(rule, *case, xp)
+        rows, kind = far.measured(flow)
+        proved = rule in {*SYMMETRIC} - {"fedavg"}  # whose local steps are not at one point
+        assert kind == ("rigorous" if proved else "estimate")
+        found = [error / size for error, size, _ in rows]
+        assert all(e <= most for e, most in zip(found, allowed(far), strict=True)), (case, found)
+        assert all(error <= bound for error, _, bound in rows), case
 
 
 # --- what structure is for

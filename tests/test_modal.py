@@ -224,7 +224,7 @@ numbers = st.sampled_from([-1.0, -0.5, -0.25, 0.0, 0.25, 0.5, 1.0])
 
 
 @given(st.lists(numbers, min_size=9, max_size=9), st.integers(-95, 95), st.booleans())
-@settings(deadline=None, max_examples=15, phases=[Phase.explicit, Phase.generate])
+@settings(deadline=None, max_examples=10, phases=[Phase.explicit, Phase.generate])
 @example([0.0, -1.0, -1.0, -1.0, 0.0, -1.0, 0.0, -1.0, 0.25], 0, False)  # a coefficient vanishes at an edge
 @example([-0.5, 0.25, 1.0, 1.0, 1.0, -1.0, -0.25, -1.0, 0.0], 70, True)  # never unstable there
 def test_the_largest_step_size_of_random_rules(c, percent, flow):
@@ -345,32 +345,36 @@ def test_the_textbook_optima():
 # --- what cannot be solved ----------------------------------------------------------------------------------------
 
 
-def hard_rules():
-    yield (
-        "three blocks",
-        nf.Rule(
-            "three",
-            update={
-                theta: W * theta + v + y,
-                v: mu * v - eta * gradient(theta + v) + beta * y,
-                y: gamma * y + W * v - eta * gradient(y),
-            },
-            parameters={mu: 0.9, beta: 0.1, gamma: 0.2},
-        ),
-    )
-    yield "powers of W", nf.Rule("powers", update={theta: W**40 * theta - eta * gradient(W**20 * theta)})
-    yield "a hundred local steps", nf.algorithms.get("fedavg").shaped({"E": 100})
-    yield "a hundred mixings", nf.algorithms.get("icdsgd").shaped({"tau": 100})
+def three_blocks():
+    update = {
+        theta: W * theta + v + y,
+        v: mu * v - eta * gradient(theta + v) + beta * y,
+        y: gamma * y + W * v - eta * gradient(y),
+    }
+    return nf.Rule("three", update=update, parameters={mu: 0.9, beta: 0.1, gamma: 0.2})
+
+
+def six_blocks():
     blocks = [theta, *sympy.symbols("b1:6", commutative=False)]
     update = {
         block: sum((i + 2 * j + 1) * mu * W * b - (i + 1) * eta * gradient((W + j) * b) for j, b in enumerate(blocks))
         for i, block in enumerate(blocks)
     }
-    yield "six blocks", nf.Rule("six", update=update, parameters={mu: 0.9})
+    return nf.Rule("six", update=update, parameters={mu: 0.9})
 
 
-@pytest.mark.parametrize(("title", "rule"), list(hard_rules()))
-def test_nothing_hangs(title, rule):
+HARD = {
+    "three blocks": three_blocks,
+    "powers of W": lambda: nf.Rule("powers", update={theta: W**40 * theta - eta * gradient(W**20 * theta)}),
+    "a hundred local steps": lambda: nf.algorithms.get("fedavg").shaped({"E": 100}),
+    "a hundred mixings": lambda: nf.algorithms.get("icdsgd").shaped({"tau": 100}),
+    "six blocks": six_blocks,
+}
+
+
+@pytest.mark.parametrize("title", HARD)
+def test_nothing_hangs(title):
+    rule = HARD[title]()
     began = time.perf_counter()
     modes = modal(rule)
     answers = [

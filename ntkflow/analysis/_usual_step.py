@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import sympy
 
-from ._answers import Bound
+from ..algorithms import Rule
+from ._answers import Bound, Implicit
 from ._driven import Driven
 from ._form import ProductForm, SymmetricForm
 from ._symbols import kappa_max, lam_min
@@ -33,9 +35,15 @@ def usual_step(driven: Driven) -> float | None:
 
 
 def _for_equal_agents(driven: Driven, lowest: float) -> float | None:
-    bound = modal(driven.reduction.rule, **driven.reduction.parameters).step_size_bound()
+    bound = _bound(driven.reduction.rule, tuple(driven.reduction.parameters.items()))
     if not isinstance(bound, Bound):
         return None
     numbers = {s: v for s, v in driven.reduction.numbers.items() if s in bound.value.free_symbols}
     value = sympy.N(bound.value.subs({**numbers, lam_min: lowest, kappa_max: 1.0 / driven.unit}))
     return max(0.0, float(value)) if value.is_number and value.is_real else None
+
+
+@lru_cache(maxsize=128)
+def _bound(rule: Rule, parameters: tuple[tuple[str, float], ...]) -> Bound | Implicit:
+    """In symbols, once for all systems of a rule: networks and graphs come in afterwards."""
+    return modal(rule, **dict(parameters)).step_size_bound()

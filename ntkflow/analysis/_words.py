@@ -16,6 +16,7 @@ from typing import Any
 import sympy
 
 from ..algorithms import Rule
+from ..algorithms._program import in_numbers
 
 Word = tuple[str, ...]
 Words = dict[Word, float]  # {("W", "H"): 2.0} is 2 W H
@@ -31,7 +32,7 @@ def numeric(
     forms = rule.start_words if start else rule.words
     read_as = {} if rule.uses_graph else {"average": "W"}
     return [
-        {tuple(read_as.get(a, a) for a in word): float(c.subs(numbers)) for word, c in forms[b].get(source, {}).items()}
+        {tuple(read_as.get(a, a) for a in word): in_numbers(c, numbers) for word, c in forms[b].get(source, {}).items()}
         for b in rule.blocks
     ]
 
