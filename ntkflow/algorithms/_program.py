@@ -1,4 +1,4 @@
-"""A rule compiled to closures: one expression graph, evaluated under any meaning of ``gradient``.
+"""A rule compiled to closures, once for all numbers: one expression graph, under any meaning of ``gradient``.
 
 The same program steps the linear system (gradient is an array map), applies its state matrix
 (gradient without the constant) and trains the real network (gradient is the real one).
@@ -26,6 +26,7 @@ class _Context:
     values: dict[Any, Array]  # symbols and gradient nodes that have been evaluated
     mix: Map
     gradient: Map
+    numbers: tuple[float, ...]
     like: Array
 
     @property
@@ -41,36 +42,55 @@ Action = Callable[[Array, _Context], Array]
 class Program:
     """The update and the start of a rule, all scalars bound to numbers."""
 
-    blocks: tuple[sympy.Symbol, ...]
-    _updates: tuple[Value, ...]
-    _starts: tuple[Value, ...]
+    compiled: Compiled
+    numbers: tuple[float, ...]  # of its coefficients
+
+    @property
+    def blocks(self) -> tuple[sympy.Symbol, ...]:
+        """The blocks of the state."""
+        return self.compiled.blocks
 
     def update(self, state: tuple[Array, ...], mix: Map, gradient: Map) -> tuple[Array, ...]:
         """The next value of every block, all right-hand sides reading the old ones."""
-        context = _Context(dict(zip(self.blocks, state, strict=True)), mix, gradient, state[0])
-        return tuple(value(context) for value in self._updates)
+        context = _Context(dict(zip(self.blocks, state, strict=True)), mix, gradient, self.numbers, state[0])
+        return tuple(value(context) for value in self.compiled.updates)
 
     def start(self, theta_0: Array, mix: Map, gradient: Map) -> tuple[Array, ...]:
         """The first value of every block when the parameters start at ``theta_0``."""
-        context = _Context({theta0: theta_0}, mix, gradient, theta_0)
-        return tuple(value(context) for value in self._starts)
+        context = _Context({theta0: theta_0}, mix, gradient, self.numbers, theta_0)
+        return tuple(value(context) for value in self.compiled.starts)
 
 
-def compile_program(
-    update: Mapping[sympy.Symbol, sympy.Expr],
-    start: Mapping[sympy.Symbol, sympy.Expr],
-    lets: Mapping[sympy.Symbol, sympy.Expr],
-    numbers: Mapping[sympy.Symbol, float],
-) -> Program:
-    """Compile the expressions with every scalar symbol replaced by its number."""
-    bound_lets: dict[sympy.Symbol, Value] = {}
-    compiler = _Compiler(numbers, bound_lets)
-    for name, expr in lets.items():
-        bound_lets[name] = _once(name, compiler.value(expr))
-    blocks = tuple(update)
-    return Program(
-        blocks, tuple(compiler.value(update[b]) for b in blocks), tuple(compiler.value(start[b]) for b in blocks)
-    )
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """Closures for the update and the start, and the coefficients in the scalars that wait for numbers."""
+
+    blocks: tuple[sympy.Symbol, ...]
+    updates: tuple[Value, ...]
+    starts: tuple[Value, ...]
+    coefficients: tuple[sympy.Expr, ...]
+
+    @classmethod
+    def of(
+        cls,
+        update: Mapping[sympy.Symbol, sympy.Expr],
+        start: Mapping[sympy.Symbol, sympy.Expr],
+        lets: Mapping[sympy.Symbol, sympy.Expr],
+    ) -> Compiled:
+        """From the expressions of a rule."""
+        compiler, blocks = _Compiler({}, []), tuple(update)
+        for name, expr in lets.items():
+            compiler.lets[name] = _once(name, compiler.value(expr))
+        updates, starts = (tuple(compiler.value(part[b]) for b in blocks) for part in (update, start))
+        return cls(blocks, updates, starts, tuple(compiler.coefficients))
+
+    def bind(self, numbers: Mapping[sympy.Symbol, float]) -> Program:
+        """With every scalar at its number."""
+        values = tuple(in_numbers(expr, numbers) for expr in self.coefficients)
+        for expr, value in zip(self.coefficients, values, strict=True):
+            if not math.isfinite(value):
+                refuse(f"the coefficient {expr}", "a finite real number", value, f"at {dict(numbers)}", RuleError)
+        return Program(self, values)
 
 
 def in_numbers(expr: sympy.Expr, numbers: Mapping[sympy.Symbol, float]) -> float:
@@ -89,8 +109,8 @@ def in_numbers(expr: sympy.Expr, numbers: Mapping[sympy.Symbol, float]) -> float
 
 @dataclass(frozen=True)
 class _Compiler:
-    numbers: Mapping[sympy.Symbol, float]
-    lets: Mapping[sympy.Symbol, Value]
+    lets: dict[sympy.Symbol, Value]
+    coefficients: list[sympy.Expr]
 
     def value(self, expr: sympy.Expr) -> Value:
         """A closure for an expression that stands for a state."""
@@ -114,19 +134,17 @@ class _Compiler:
         if expr == average:
             return lambda x, context: _averaged(x)
         if expr.is_commutative:
-            number = self._number(expr)
-            return (lambda x, context: x) if number == 1.0 else (lambda x, context: number * x)
+            return (lambda x, context: x) if expr == 1 else self._scaled(expr)
         if isinstance(expr, sympy.Add):
             terms = [self.action(term) for term in expr.args]
             return lambda x, context: sum((term(x, context) for term in terms[1:]), terms[0](x, context))
         factors = [expr.args[0]] * int(expr.args[1]) if isinstance(expr, sympy.Pow) else list(expr.args)
         return _chained([self.action(factor) for factor in factors])
 
-    def _number(self, expr: sympy.Expr) -> float:
-        number = in_numbers(expr, self.numbers)
-        if not math.isfinite(number):
-            refuse(f"the coefficient {expr}", "a finite real number", number, f"at {self.numbers}", RuleError)
-        return number
+    def _scaled(self, coefficient: sympy.Expr) -> Action:
+        place = len(self.coefficients)
+        self.coefficients.append(coefficient)
+        return lambda x, context: context.numbers[place] * x
 
 
 def _averaged(x: Array) -> Array:

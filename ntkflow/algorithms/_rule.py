@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import sympy
@@ -15,7 +15,7 @@ from ..notation import LONG_NAMES, H, W, average, eta, g0, theta, theta0
 from ._affine import Affine, Operator, add, affine, of_consensus
 from ._claims import Claim
 from ._increments import Increments, increments
-from ._program import Program, compile_program
+from ._program import Compiled, Program
 
 RESERVED = (W, average, H, g0, theta0, eta)
 MOST = 100  # consensus or local steps in one update
@@ -182,8 +182,7 @@ class Rule:
 
     def bind(self, numbers: Mapping[sympy.Symbol, float]) -> Program:
         """The rule as a program, every scalar bound to its number."""
-        ordered = {b: self.update[b] for b in self.blocks}
-        return compile_program(ordered, {b: self.start_of(b) for b in self.blocks}, self.lets, numbers)
+        return _compiled(self).bind(numbers)
 
     @classmethod
     def parse(cls, text: str, name: str = "rule", parameters: Mapping[str, float | None] | None = None) -> Rule:
@@ -349,6 +348,13 @@ def _count(name: str, value: Any) -> int:
     number = require_number(name, value, 1, MOST)
     require(number.is_integer(), name, f"a whole number from 1 to {MOST}", number)
     return int(number)
+
+
+@lru_cache(maxsize=256)
+def _compiled(rule: Rule) -> Compiled:
+    """Beside the rule, which can be pickled."""
+    ordered = {b: rule.update[b] for b in rule.blocks}
+    return Compiled.of(ordered, {b: rule.start_of(b) for b in rule.blocks}, rule.lets)
 
 
 def _member(family: Callable[..., Rule], counts: Mapping[str, int]) -> Rule:

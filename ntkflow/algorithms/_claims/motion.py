@@ -10,7 +10,7 @@ import sympy
 
 from ..._array import like, to_numpy
 from ...notation import mu, theta, theta0, y
-from .._program import compile_program
+from .._program import Compiled
 from . import Predicate
 from .measures import (
     ROUNDING,
@@ -90,7 +90,7 @@ def obeys(recursion: sympy.Expr) -> Predicate:
 
     def follows(system: LinearSystem) -> bool:
         numbers = {mu: 0.0, **system.numbers}
-        program = compile_program({theta: recursion, before: theta}, {theta: theta0, before: theta0}, {}, numbers)
+        program = Compiled.of({theta: recursion, before: theta}, {theta: theta0, before: theta0}, {}).bind(numbers)
         places = [like(s[0], system.mixing)[..., None] for s in path(system, 6)]
         due = [program.update((b, a), system.full.mix, system.full.gradient)[0] for a, b in pairwise(places[:-1])]
         return all(same(to_numpy(d), to_numpy(c)) for d, c in zip(due, places[2:], strict=True))
