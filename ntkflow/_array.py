@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Array = Any
+CACHED = 2**18  # numbers that stay in cache
 
 
 def namespace(*arrays: Array) -> Any:
@@ -31,6 +32,8 @@ def namespace(*arrays: Array) -> Any:
 
 def namespace_or_none(*arrays: Array) -> Any:
     """The namespace, or None when something here is not an array of one library."""
+    if all(type(array) is np.ndarray for array in arrays):
+        return numpy_namespace
     if not all(compat.is_array_api_obj(array) for array in arrays):  # the search would pass over None and numbers
         return None
     try:
@@ -46,7 +49,7 @@ def library(name: str) -> Any:
 
 def device(array: Array) -> Any:
     """The device on which ``array`` lives."""
-    return compat.device(array)
+    return "cpu" if type(array) is np.ndarray else compat.device(array)
 
 
 def like(values: Any, other: Array) -> Array:
@@ -80,9 +83,15 @@ def eye(size: int, other: Array) -> Array:
     return namespace(other).eye(size, dtype=other.dtype, device=device(other))
 
 
+def reshaped(array: Array, shape: tuple[int, ...]) -> Array:
+    """`reshape`, for arrays so small that the search for their library would take longer."""
+    return array.reshape(shape) if type(array) is np.ndarray else namespace(array).reshape(array, shape)
+
+
 def is_real_floating(array: Array) -> bool:
     """Whether the entries are real floating-point numbers."""
-    return bool(namespace(array).isdtype(array.dtype, "real floating"))
+    xp = namespace(array)
+    return array.dtype.kind == "f" if xp is numpy_namespace else bool(xp.isdtype(array.dtype, "real floating"))
 
 
 def all_finite(array: Array) -> bool:
@@ -153,7 +162,7 @@ def overflow_allowed() -> Any:
 
 def norm(array: Array) -> float:
     """The Frobenius norm of the whole array, as a Python float."""
-    flat = array if array.ndim == 1 else namespace(array).reshape(array, (-1,))
+    flat = array if array.ndim == 1 else reshaped(array, (-1,))
     return math.sqrt(float(flat @ flat))
 
 

@@ -12,15 +12,13 @@ from functools import cached_property
 
 import sympy
 
-from ._array import Array, namespace
+from ._array import CACHED, Array, namespace
 from .algorithms._program import Program, in_numbers
 from .algorithms._rule import Rule
 from .errors import require
 from .linearize import LinearizedModel
 from .notation import eta, g0, theta, theta0
 from .structure import Factored, Parts, Words, factored
-
-CACHED = 2**18  # numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,18 +90,22 @@ class StateOperator:
 
     @cached_property
     def hessian(self) -> Callable[[Array], Array]:
-        """Ψ x for (Q, p, k), through Ψ itself where it is smaller than J."""
-        (_, n, p), c = self.model.jacobian.shape, self.scale[:, None, None]  # c goes to x: designs share what is large
+        """Ψ x for (Q, p, k)."""
+        return self.curvature(1.0)
+
+    def curvature(self, factor: float) -> Callable[[Array], Array]:
+        """``factor`` Ψ x for (Q, p, k), through JᵀJ itself where it is smaller than J; designs share what is large."""
+        (_, n, p), weights = self.model.jacobian.shape, factor * self.scale[:, None, None]
         if p <= 2 * n:
             gram = self.model.gram
-            return lambda x: gram @ (c * x)
-        return self._by_pieces
+            return lambda x: weights * (gram @ x)
+        return lambda x: self._by_pieces(x, weights)
 
-    def _by_pieces(self, x: Array) -> Array:
-        xp, image, c = namespace(x), namespace(x).zeros_like(x), self.scale[:, None, None]
+    def _by_pieces(self, x: Array, weights: Array) -> Array:
+        xp, image = namespace(x), namespace(x).zeros_like(x)
         for a, b, J in self.model.pieces:
             width = J.shape[2]
-            image[a:b, :width, :] = xp.matrix_transpose(J) @ (c[a:b, ...] * (J @ x[a:b, :width, :]))
+            image[a:b, :width, :] = xp.matrix_transpose(J) @ (weights[a:b, ...] * (J @ x[a:b, :width, :]))
         return image
 
     @cached_property

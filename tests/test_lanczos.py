@@ -76,8 +76,9 @@ def test_what_is_conserved_is_not_started_anew(little_room):
 @pytest.mark.parametrize("m", [2, 4, 8, 16])
 def test_what_a_small_space_lacks_is_bounded(rule, flow, m, monkeypatch):
     """T15 (c) where it is no rounding: the space ends after m vectors, and nothing is asked of it but its bound."""
-    monkeypatch.setattr(_stretch, "FIRST_CHECK", m)
-    monkeypatch.setattr(_stretch.Stretch, "_lacking", lambda self, times: (np.zeros(len(times)), np.ones(len(times))))
+    monkeypatch.setattr(_stretch, "FIRST_LOOK", m)
+    nothing = lambda self, times: (np.zeros(len(times)), *np.ones((2, len(times))))  # noqa: E731
+    monkeypatch.setattr(_stretch.Stretch, "_lacking", nothing)
     system, times = network(rule, apart=True), [1.0, 3.0, 10.0, 40.0]
     found, truth = (system.flow if flow else system.iterate)(times, "lanczos"), exact(system, times, flow)
     missed = far(found, truth)
@@ -144,6 +145,31 @@ def test_losses_and_bounds_are_read_off_the_directions():
     np.testing.assert_allclose(found.consensus_error, written.consensus_error, rtol=1e-13)
 
 
+@pytest.mark.parametrize("after", [False, True])
+def test_a_chain_that_climbs_needs_no_iterate(after, monkeypatch):
+    """Where I + T has no negative entry the last of the iterates says what the sum of all would, or more."""
+    monkeypatch.setattr(_stretch, "FIRST_LOOK", 7)
+    monkeypatch.setattr(_stretch.Stretch, "_lacking", lambda self, times: (np.zeros(1), *np.ones((2, 1))))
+    rng, k = np.random.default_rng(2), list(map(float, range(60)))
+    root = rng.normal(size=(40, 40)) / 40
+    S, V = np.eye(40) - root @ root.T, np.eye(40) - root.T @ root
+    form = Form(lambda x: V @ (S @ x) - x, lambda x: S @ x, lambda x: V @ x, after)
+    stretch = _stretch.Stretch.of(form, rng.normal(size=40), k[-1], flow=False)
+    assert (stretch.chain.m, stretch.chain.climbing) == (7, True)
+    y, bound = stretch.at(k)
+    monkeypatch.setattr(Chain, "climbing", False)
+    summed, less = stretch.at(k)
+    np.testing.assert_allclose(y, summed, rtol=1e-13, atol=1e-13 * abs(y).max())
+    assert np.all(less <= bound * (1 + 1e-12))
+    assert np.all(bound[:8] == 0.0)
+    assert np.all(bound[20:] <= 20 * less[20:])  # k times the last of them
+
+
+def _tridiagonal(chain):
+    beside = chain._beside[1 : chain.m]
+    return np.diag(chain._diagonal[: chain.m]) + np.diag(beside, 1) + np.diag(beside, -1)
+
+
 def test_the_chain_is_what_it_says():
     """A V = V T + v eᵀ to rounding, with a measure of lengths and without."""
     rng = np.random.default_rng(1)
@@ -154,7 +180,7 @@ def test_the_chain_is_what_it_says():
         chain = Chain(form, rng.normal(size=30))
         for _ in range(10):
             chain.extend()
-        rows, T = chain.directions, chain._T[:10, :10]
+        rows, T = chain.directions, _tridiagonal(chain)
         T = np.tril(T) + np.tril(T, -1).T
         left = np.stack([form.A(row) for row in rows]) - T @ rows
         assert abs(left[:9]).max() < 1e-14

@@ -92,6 +92,19 @@ def lanczos(A, S, w, m):
     return np.stack(V, axis=1), T, v, size
 
 
+def check_climbing(M, w, V, T, v, size):
+    """The iteration, where no diagonal entry of I + T is negative."""
+    x, y, summed = 0.0 * w, np.zeros(len(T)), 0.0
+    for k in range(1, 41):
+        summed += abs(y[-1])
+        before, x, y = y, M @ x + w, y + T @ y + size * np.eye(len(T))[0]
+        rounding = 1e-12 * np.linalg.norm(y)
+        assert (y >= before - rounding).all()
+        assert summed <= k * y[-1] + k * rounding
+        assert np.linalg.norm(x - V @ y) <= np.linalg.norm(v) * k * y[-1] + k * rounding
+    return 1
+
+
 def check_symmetric():
     """The second corollary on small spaces, on one that has lost its orthogonality, and 30 times too long a step."""
     rng = np.random.default_rng(6)
@@ -100,7 +113,7 @@ def check_symmetric():
     curvature = np.zeros((Q * P, Q * P))
     for q in range(Q):
         curvature[q * P : (q + 1) * P, q * P : (q + 1) * P] = J[q].T @ J[q]
-    top, one, w = np.linalg.eigvalsh(curvature)[-1], np.eye(Q * P), rng.standard_normal(Q * P)
+    top, one, w, climbing = np.linalg.eigvalsh(curvature)[-1], np.eye(Q * P), rng.standard_normal(Q * P), 0
     for rule, reach, m in itertools.product(("dgd", "atc", "cta"), (0.1, 0.8, 30.0), (3, 6, 12, 30)):
         if rule != "dgd" and reach > 1:
             continue  # S is not positive
@@ -123,6 +136,8 @@ def check_symmetric():
             exact = expm(t * np.block([[M - one, w[:, None]], [np.zeros((1, Q * P + 1))]]))[:-1, -1]
             gap, bound = np.linalg.norm(found - exact), np.linalg.norm(v) * t * y[-1]
             assert gap <= bound + rounding * (1 + t), (rule, reach, m, t, gap, bound)
+        climbing += check_climbing(M, w, V, T, v, size) if rule != "cta" and T.diagonal().min() >= -1.0 else 0
+    assert climbing >= 8
     assert abs(V.T @ S @ V - np.eye(m)).max() > 0.1  # it was lost
 
 

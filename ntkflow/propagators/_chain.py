@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
+from scipy.linalg import lapack
 
 from .._array import Array, empty, eps, norm
 from ..structure import Form
-from ._question import UnconvergedError
+from ._question import Numbers, UnconvergedError
 
 LEAST, LARGEST = 16, 160  # vectors
 ROOM = 2**27  # numbers in more than the least of them
@@ -20,19 +20,19 @@ class Chain:
     """The vectors, and T on them; both grow in place.
 
     ``directions`` are what the states are made of: the vectors, or with ``after`` w/‖w‖ and their images under S.
-    ``size`` is ‖w‖ or ‖V w‖, in the length that S measures, ``beside`` ‖w‖, ``rest`` the length of what comes next.
+    ``size`` is ‖w‖ or ‖V w‖, in the length that S measures, ``beside`` ‖w‖.
     """
 
     def __init__(self, form: Form, w: Array) -> None:
         v = form.V(w) if form.after and form.V is not None else w
         self._form, self._v, self._u, self._before = form, v, form.measured(v), v
         self.room, self._lead = max(LEAST, min(LARGEST, ROOM // w.shape[0])), int(form.after)
-        self.m, self.rest = 0, 0.0
+        self.m = 0
         self.after, self.beside = form.after, norm(w)
         self.size = self._next = self._length(self._v, self._u)
         self.ended = self.size == 0.0
         self._nothing = NOTHING * eps(w)
-        self._T = np.zeros((self.room, self.room))
+        self._diagonal, self._beside = np.zeros((2, self.room))
         self._rows = empty((self._lead + self.room, w.shape[0]), w)
         if form.after:
             self._rows[0, :] = w / self.beside
@@ -47,9 +47,23 @@ class Chain:
         """Whether the space is invariant, or as large as it may be."""
         return self.ended or self.m == self.room
 
-    def modes(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    @property
+    def rest(self) -> float:
+        """The length of what comes next."""
+        return 0.0 if self.m == 0 else self._next if self._form.S is None else norm(self._v)
+
+    @property
+    def climbing(self) -> bool:
+        """Whether no entry of I + T is negative, so that no entry of its powers is."""
+        return bool(self._diagonal[: self.m].min(initial=0.0) >= -1.0)
+
+    def modes(self) -> tuple[Numbers, Numbers]:
         """Eigenvalues (m,) and eigenvectors (m, m) of T."""
-        values, vectors = np.linalg.eigh(self._T[: self.m, : self.m])
+        if self.m < 2:
+            return self._diagonal[: self.m], np.eye(self.m)
+        values, vectors, failed = lapack.dstevd(self._diagonal[: self.m], self._beside[1 : self.m])
+        if failed:
+            raise UnconvergedError("the eigenvalues of a tridiagonal matrix do not converge")
         return values, vectors
 
     def extend(self) -> None:
@@ -61,17 +75,16 @@ class Chain:
         z = form.image(v, u)
         if m:
             z -= size * self._before
-            self._T[m, m - 1] = size
+            self._beside[m] = size
         along = float(u @ z)
         z -= along * v
-        self._T[m, m] = along
+        self._diagonal[m] = along
         self._before, self._v, self._u = v, z, form.measured(z)
         self._next, self.m = self._length(z, self._u), m + 1
         scale = abs(along) + self._next + (size if m else 0.0)
         if not math.isfinite(scale):
             raise UnconvergedError("the state matrix overflows")
         self.ended = self._next <= self._nothing * scale
-        self.rest = self._next if form.S is None else norm(z)
 
     @staticmethod
     def _length(v: Array, u: Array) -> float:

@@ -10,8 +10,6 @@ import numpy.typing as npt
 
 from ._question import Numbers
 
-AT_ONCE = 2**15  # numbers that stay in cache
-
 
 @dataclass(frozen=True, eq=False)
 class Iterates:
@@ -23,8 +21,8 @@ class Iterates:
 
     @classmethod
     def of(cls, values: Numbers, last: int) -> Iterates:
-        """All of them where they are not many, else as many far ones as few."""
-        n = (last if last * len(values) <= AT_ONCE else math.isqrt(last)) + 1
+        """As many far ones as few."""
+        n = math.isqrt(last) + 1
         few = _geometric(1.0 + values, n + 1)
         ratio = 1.0 + values * few[n]
         sums = _geometric(ratio, last // n + 1)
@@ -41,11 +39,10 @@ class Iterates:
 
 
 def _geometric(ratio: Numbers, count: int) -> Numbers:
-    """Σ_{i<j} ratioⁱ for j < ``count``, (count, m), by doubling."""
-    sums, n, end = np.zeros((count, len(ratio))), 1, np.ones_like(ratio)
-    while n < count:
-        some = sums[n : 2 * n]
-        np.multiply(sums[: len(some)], ratio, out=some)
-        some += end
-        n, end, ratio = 2 * n, end + ratio * end, ratio * ratio
+    """Σ_{i<j} ratioⁱ for j < ``count``, (count, m)."""
+    sums = np.zeros((count, len(ratio)))
+    powers = sums[1:]
+    powers[:1], powers[1:] = 1.0, ratio
+    np.multiply.accumulate(powers, axis=0, out=powers)
+    np.add.accumulate(powers, axis=0, out=powers)
     return sums

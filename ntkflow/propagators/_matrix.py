@@ -58,8 +58,9 @@ def limit(A: Array, w: Array, *, flow: bool) -> Array:
 
 def distinct_gaps(times: Times) -> int:
     """How many different gaps there are between the times, those equal but for rounding taken as one."""
-    gaps = np.sort(np.diff(times.finite, prepend=0.0))
-    return int(np.count_nonzero(np.diff(gaps, prepend=-1.0) > 1e-13 * gaps))
+    t = np.asarray([0.0, *times.finite])
+    gaps = np.sort(t[1:] - t[:-1])
+    return min(len(gaps), 1) + int(np.count_nonzero(gaps[1:] - gaps[:-1] > 1e-13 * gaps[1:]))
 
 
 def _rounded(gap: float) -> float:

@@ -14,9 +14,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array
+from .._array import CACHED, Array
 from .._path import Path
-from ..operator import CACHED
 from ._arnoldi import LARGEST
 from ._balanced import Balanced
 from ._iterated import Iterated, checked_to

@@ -12,9 +12,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array
+from .._array import CACHED, Array
 from .._path import Path
-from ..operator import CACHED
 from ..structure import DEFINITE, Form
 from ._balanced import FORMED, Balanced
 from ._chain import LARGEST
@@ -43,7 +42,7 @@ class Lanczos:
     def accepts(operator: Balanced, times: Times) -> bool:
         """Whether the rule's words have the structure, and nothing grows: a hardly driven mode would not be seen."""
         factors = operator.factors
-        if factors is None or times.horizon > FAR or factors.form(operator.operator.hessian) is None:
+        if factors is None or times.horizon > FAR or factors.form(operator.operator.curvature) is None:
             return False
         return times.flow or (factors.contracting if factors.symmetric else factors.averaging)
 
@@ -73,6 +72,6 @@ class Lanczos:
 
 def _form(operator: Balanced) -> Form | None:
     factors = operator.factors
-    form = None if factors is None else factors.form(operator.operator.hessian)
+    form = None if factors is None else factors.form(operator.operator.curvature)
     small = form is not None and form.S is None and operator.size <= FORMED
     return Form(operator.along) if small else form

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from .._array import Array, eps, namespace
-from ._form import DEFINITE, Form, Map
+from ._form import DEFINITE, Curvature, Form
 from ._parts import Parts, Words
 from ._product import Product
 from ._repeated import repeated
@@ -43,8 +43,8 @@ class Factored(Protocol):
     def symmetric(self) -> bool:
         """Whether M itself is, without a look at X."""
 
-    def form(self, curved: Map) -> Form | None:
-        """M without matrices, from x (Q, p, 1) ↦ Ψ x; None where lengths would hardly be felt."""
+    def form(self, curved: Curvature) -> Form | None:
+        """M without matrices, from Ψ; None where lengths would hardly be felt."""
 
     @property
     def averaging(self) -> bool:

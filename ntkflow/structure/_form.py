@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .._array import Array
 
 Map = Callable[[Array], Array]
+Curvature = Callable[[float], Map]  # α to x ↦ α Ψ x for (Q, p, k)
 DEFINITE = 0.9  # the largest αλ for which S = I − αΨ measures lengths: none is less than a third of what it was
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,9 +53,10 @@ class Parts:
         """The roots as one block-diagonal matrix, RᵀR = Ψ."""
         return self.diagonal(self.roots)
 
-    def curved(self, x: Array) -> Array:
-        """RᵀR x for (Q, p, k)."""
-        return namespace(x).matrix_transpose(self.roots) @ (self.roots @ x)
+    def curvature(self, factor: float) -> Callable[[Array], Array]:
+        """``factor`` RᵀR x for (Q, p, k)."""
+        xp, roots = namespace(self.roots), self.roots
+        return lambda x: factor * (xp.matrix_transpose(roots) @ (roots @ x))
 
     def reduced_residual(self, residual: Array) -> Array:
         """ε_q = Q_qᵀ r_q for weighted residuals √c_q e_q (Q, n), so that R_qᵀ ε_q is the gradient; flat."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .._array import Array, eye, namespace
-from ._form import DEFINITE, Form, Map
+from .._array import Array, eye, namespace, reshaped
+from ._form import DEFINITE, Curvature, Form
 from ._parts import Structure, power_of, root, root_of_complement
 
 
@@ -20,19 +20,18 @@ class Product(Structure):
 
     symmetric = False
 
-    def form(self, curved: Map) -> Form | None:
+    def form(self, curved: Curvature) -> Form | None:
         """S x = x − αΨ x beside V x."""
         if self.alpha * self.parts.top > DEFINITE:
             return None
-        xp, (Q, _, p) = namespace(self.parts.W), self.parts.jacobian.shape
-        if self.parts.given is not None:
-            curved = self.parts.curved
+        (Q, _, p), mixing = self.parts.jacobian.shape, self.V
+        bent = (curved if self.parts.given is None else self.parts.curvature)(self.alpha)
 
         def S(x: Array) -> Array:
-            return x - self.alpha * xp.reshape(curved(xp.reshape(x, (Q, p, 1))), (-1,))
+            return x - reshaped(bent(reshaped(x, (Q, p, 1))), (-1,))
 
         def V(x: Array) -> Array:
-            return xp.reshape(self.V @ xp.reshape(x, (Q, p)), (-1,))
+            return reshaped(mixing @ reshaped(x, (Q, p)), (-1,))
 
         return Form((lambda x: V(S(x)) - x) if self.left else (lambda x: S(V(x)) - x), S, V, not self.left)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .._array import Array, cholesky, eye, namespace
-from ._form import Form, Map
+from .._array import Array, cholesky, eye, namespace, reshaped
+from ._form import Curvature, Form
 from ._parts import Structure, Words, power_of, root_of_complement
 
 
@@ -37,18 +37,18 @@ class Symmetric(Structure):
         """p(W) − I."""
         return self.polynomial - eye(self.parts.W.shape[0], self.parts.W)
 
-    def form(self, curved: Map) -> Form:
+    def form(self, curved: Curvature) -> Form:
         """A x = (p(W) − I) x − Σ c Wᵏ Ψ Wᵏ x."""
-        xp, W, (Q, _, p) = namespace(self.parts.W), self.parts.W, self.parts.jacobian.shape
-        terms = [(c, power_of(W, k) if k else None) for c, k in self.learning]
+        W, (Q, _, p), apart = self.parts.W, self.parts.jacobian.shape, self.apart
+        terms = [(curved(c), power_of(W, k) if k else None) for c, k in self.learning]
 
         def moved(x: Array) -> Array:
-            x = xp.reshape(x, (Q, p))
-            total = self.apart @ x
-            for c, power in terms:
-                image = curved((x if power is None else power @ x)[..., None])[..., 0]
-                total -= c * (image if power is None else power @ image)
-            return xp.reshape(total, (-1,))
+            x = reshaped(x, (Q, p))
+            total = apart @ x
+            for bent, power in terms:
+                image = bent((x if power is None else power @ x)[..., None])[..., 0]
+                total -= image if power is None else power @ image
+            return reshaped(total, (-1,))
 
         return Form(moved)
 
