@@ -68,8 +68,8 @@ def measured() -> dict[str, Any]:
             seconds.append(time.perf_counter() - begin)
         return losses, engines, seconds
 
-    (losses, engines, parts), seconds, peak = best(sweep, 0.0)
-    _, bounded, _ = best(lambda: sweep(bounded=True), 0.0)
+    (losses, engines, parts), seconds, peak = best(sweep, 8.0)
+    _, bounded, _ = best(lambda: sweep(bounded=True), 8.0)
     small, sample = reduced(question(base, ASKED)), range(0, len(designs), 29)
     errors = []
     for place in sample:

@@ -165,8 +165,7 @@ class StateOperator:
 
     def update(self, state: Array, gradient: Callable[[Array], Array]) -> Array:
         """The rule's next state, (blocks, Q, p, k) to the same."""
-        new = self.program.update(tuple(state[i, ...] for i in range(state.shape[0])), self.mix, gradient)
-        return new[0][None, ...] if len(new) == 1 else namespace(state).stack(new, axis=0)
+        return _stacked(self.program.update(tuple(state[i, ...] for i in range(state.shape[0])), self.mix, gradient))
 
     def image(self, state: Array) -> Array:
         """M s for states (blocks, Q, p) or (blocks, Q, p, k)."""
@@ -186,9 +185,7 @@ class StateOperator:
     @cached_property
     def start(self) -> Array:
         """s₀ (blocks, Q, p): the parameters' offsets, the auxiliary blocks as the rule starts them."""
-        xp = namespace(self.W)
-        blocks = self.program.start(self.model.start[..., None], self.mix, self.gradient)
-        return xp.stack(blocks, axis=0)[..., 0]
+        return _stacked(self.program.start(self.model.start[..., None], self.mix, self.gradient))[..., 0]
 
     @cached_property
     def drive(self) -> Array:
@@ -219,6 +216,10 @@ class StateOperator:
 
     def _moved(self, state: Array) -> Array:
         return self.update(state[..., None], self.gradient)[..., 0] - state
+
+
+def _stacked(blocks: tuple[Array, ...]) -> Array:
+    return blocks[0][None, ...] if len(blocks) == 1 else namespace(blocks[0]).stack(blocks, axis=0)
 
 
 def _last(word: tuple[str, ...]) -> int:

@@ -276,10 +276,12 @@ def require_mixing(W: Array) -> Array:
     Traceback (most recent call last):
     ntkflow.errors.MixingError: W: expected rows that sum to 1, found 0.9 in row 1; divide each row by its sum
     """
-    xp = namespace(require_square(W))
+    xp, slack = namespace(require_square(W)), SLACK * W.shape[0] * eps(W)
     sums = xp.sum(W, axis=1)
+    if float(xp.max(xp.abs(sums - 1.0))) <= slack:
+        return W
     size = xp.sum(xp.abs(W), axis=1)
-    excess = xp.abs(sums - 1) - SLACK * W.shape[0] * eps(W) * xp.where(size > 1, size, xp.ones_like(size))
+    excess = xp.abs(sums - 1) - slack * xp.where(size > 1, size, xp.ones_like(size))
     worst = int(xp.argmax(excess))
     if not float(excess[worst]) <= 0:  # so that NaN, from sums that overflow, is refused as well
         found = f"{float(sums[worst]):.10g} in row {worst}"

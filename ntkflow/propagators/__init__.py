@@ -15,7 +15,7 @@ from .._tables import text_table
 from ..errors import InputError, require_choice
 from ..operator import StateOperator
 from ._balanced import Balanced
-from ._question import Drive, Times, UnconvergedError
+from ._question import Drive, Error, Times, UnconvergedError
 from .dense import Dense
 from .krylov import Krylov
 from .lanczos import Lanczos
@@ -24,7 +24,7 @@ from .stepping import Stepping
 
 ENGINES: dict[str, Any] = {engine.name: engine for engine in (Spectral, Lanczos, Krylov, Stepping, Dense)}
 
-__all__ = ["ENGINES", "Choice", "Explanation", "Times", "choices", "solve"]
+__all__ = ["ENGINES", "Choice", "Error", "Explanation", "Times", "choices", "solve"]
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def _sorted(balanced: Balanced, times: Times) -> Explanation:
     return Explanation(tuple(sorted(found, key=lambda choice: (not choice.accepted, choice.seconds))))
 
 
-def solve(operator: StateOperator, w: Array, times: Times, method: str = "auto") -> tuple[Path, Array, str]:
-    """g_t(A) w at every time, states (blocks, Q, p), an estimate of its rounding (T,), and the engine that found it.
+def solve(operator: StateOperator, w: Array, times: Times, method: str = "auto") -> tuple[Path, Error, str]:
+    """g_t(A) w at every time, states (blocks, Q, p), an estimate of its error (T,), and the engine that found it.
 
     ``"auto"`` asks the engines that accept the question, the cheapest first.
     """
@@ -93,9 +93,9 @@ def solve(operator: StateOperator, w: Array, times: Times, method: str = "auto")
     failed = "no engine accepts them"
     for engine in (ENGINES[name] for name in asked):
         try:
-            path, rounding = engine.prepare(balanced, times).apply(times, drive)
+            path, error = engine.prepare(balanced, times).apply(times, drive)
             path = path if operator.shape[0] == 1 else Path(path.states * balanced.units)
-            return path, rounding, engine.name
+            return path, error, engine.name
         except UnconvergedError as reason:
             failed = str(reason)
     raise InputError(f"method: expected an engine for this rule and these times, found {method!r} ({failed}); "

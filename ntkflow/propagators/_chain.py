@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.linalg import lapack
 
 from .._array import Array, empty, eps, norm
 from ..structure import Form
@@ -25,14 +24,14 @@ class Chain:
 
     def __init__(self, form: Form, w: Array) -> None:
         v = form.V(w) if form.after and form.V is not None else w
-        self._form, self._v, self._u, self._before = form, v, form.measured(v), v
+        self._form, self._v, self._u, self._before = form, v, v if form.S is None else form.S(v), v
         self.room, self._lead = max(LEAST, min(LARGEST, ROOM // w.shape[0])), int(form.after)
         self.m = 0
         self.after, self.beside = form.after, norm(w)
         self.size = self._next = self._length(self._v, self._u)
         self.ended = self.size == 0.0
         self._nothing = NOTHING * eps(w)
-        self._diagonal, self._beside = np.zeros((2, self.room))
+        self._T = np.zeros((self.room, self.room))
         self._rows = empty((self._lead + self.room, w.shape[0]), w)
         if form.after:
             self._rows[0, :] = w / self.beside
@@ -55,15 +54,13 @@ class Chain:
     @property
     def climbing(self) -> bool:
         """Whether no entry of I + T is negative, so that no entry of its powers is."""
-        return bool(self._diagonal[: self.m].min(initial=0.0) >= -1.0)
+        return bool(self._T.diagonal()[: self.m].min(initial=0.0) >= -1.0)
 
     def modes(self) -> tuple[Numbers, Numbers]:
         """Eigenvalues (m,) and eigenvectors (m, m) of T."""
-        if self.m < 2:
-            return self._diagonal[: self.m], np.eye(self.m)
-        values, vectors, failed = lapack.dstevd(self._diagonal[: self.m], self._beside[1 : self.m])
-        if failed:
-            raise UnconvergedError("the eigenvalues of a tridiagonal matrix do not converge")
+        values, vectors = np.linalg.eigh(
+            self._T[: self.m, : self.m]
+        )  # SciPy's for such a T take half a second to import
         return values, vectors
 
     def extend(self) -> None:
@@ -72,14 +69,14 @@ class Chain:
         v = self._v / size
         u = v if form.S is None else self._u / size
         self._rows[self._lead + m, :] = u if form.after else v
-        z = form.image(v, u)
+        z = form.A(v) if form.V is None else form.V(u) - v
         if m:
             z -= size * self._before
-            self._beside[m] = size
+            self._T[m, m - 1] = size
         along = float(u @ z)
         z -= along * v
-        self._diagonal[m] = along
-        self._before, self._v, self._u = v, z, form.measured(z)
+        self._T[m, m] = along
+        self._before, self._v, self._u = v, z, z if form.S is None else form.S(z)
         self._next, self.m = self._length(z, self._u), m + 1
         scale = abs(along) + self._next + (size if m else 0.0)
         if not math.isfinite(scale):

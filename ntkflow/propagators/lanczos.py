@@ -12,13 +12,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import CACHED, Array
+from .._array import CACHED
 from .._path import Path
 from ..structure import DEFINITE, Form
 from ._balanced import FORMED, Balanced
 from ._chain import LARGEST
 from ._onwards import answered
-from ._question import FIRST_CHECK, Drive, Times
+from ._question import FIRST_CHECK, Drive, Error, Times
 from ._stretch import AHEAD, Stretch
 
 FAR = 1e5  # iterations
@@ -42,7 +42,7 @@ class Lanczos:
     def accepts(operator: Balanced, times: Times) -> bool:
         """Whether the rule's words have the structure, and nothing grows: a hardly driven mode would not be seen."""
         factors = operator.factors
-        if factors is None or times.horizon > FAR or factors.form(operator.operator.curvature) is None:
+        if factors is None or times.horizon > FAR or not factors.measurable:
             return False
         return times.flow or (factors.contracting if factors.symmetric else factors.averaging)
 
@@ -61,17 +61,17 @@ class Lanczos:
         """The space depends on the drive: nothing to prepare."""
         return cls(operator)
 
-    def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Path, Error]:
         """g_t(A) w at all times, and a bound on the defects with an estimate of rounding, (T,)."""
         form, flow = _form(self.operator), times.flow
-        if form is None:
-            raise TypeError("the rule has no symmetric form; ask accepts first")
         widest = WIDEST if form.S else 1.0
         return answered(lambda v, left: Stretch.of(form, v, left, flow), form.A, times, drive, widest)
 
 
-def _form(operator: Balanced) -> Form | None:
+def _form(operator: Balanced) -> Form:
     factors = operator.factors
-    form = None if factors is None else factors.form(operator.operator.curvature)
-    small = form is not None and form.S is None and operator.size <= FORMED
-    return Form(operator.along) if small else form
+    if factors is None:
+        raise TypeError("the rule has no symmetric form; ask accepts first")
+    if factors.symmetric and operator.size <= FORMED:
+        return Form(operator.along)
+    return factors.form(operator.operator.curvature)

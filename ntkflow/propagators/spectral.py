@@ -15,7 +15,7 @@ from ..errors import NoLimitError
 from ..structure import Factored
 from ._balanced import Balanced
 from ._filter import gain, gain_slope, limit
-from ._question import Drive, Times
+from ._question import Drive, Error, Times
 
 QUICK = 300.0  # iterations up to which all modes take the eigenvalues of GᵀG, whose error grows like eps·t
 DIRECT = 60  # states up to which all modes take singular values otherwise
@@ -62,7 +62,7 @@ class Spectral:
         xp = namespace(y)
         return cls(factors, xp.where(y > noise, y, xp.zeros_like(y)), modes, push, sharp, operator.shape)
 
-    def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Path, Error]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
         w, xp = drive.w, namespace(drive.w)
         flat = xp.reshape(w, (-1,))
@@ -81,7 +81,7 @@ class Spectral:
         # the entries of W and J are rounded themselves, which slow modes feel like noise in the drive
         loudest = xp.max(xp.where(xp.isfinite(gains), xp.abs(gains), xp.zeros_like(gains)), axis=1)
         rounding = self._rounding(times, coefficients) + drive.noise * (loudest + at_once)
-        return Path(xp.reshape(states, (times.count, *self.shape))), rounding
+        return Path(xp.reshape(states, (times.count, *self.shape))), lambda: rounding
 
     def _gains(self, times: Times, inner: Array) -> Array:
         """The filter of every mode, (T, N)."""

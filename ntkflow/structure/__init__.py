@@ -43,8 +43,12 @@ class Factored(Protocol):
     def symmetric(self) -> bool:
         """Whether M itself is, without a look at X."""
 
-    def form(self, curved: Curvature) -> Form | None:
-        """M without matrices, from Ψ; None where lengths would hardly be felt."""
+    @property
+    def measurable(self) -> bool:
+        """Whether what measures lengths in `form` feels all of them."""
+
+    def form(self, curved: Curvature) -> Form:
+        """M without matrices, from Ψ."""
 
     @property
     def averaging(self) -> bool:

@@ -24,11 +24,3 @@ class Form:
     S: Map | None = None
     V: Map | None = None
     after: bool = False
-
-    def image(self, v: Array, measured: Array) -> Array:
-        """A v, or (V S − I) v, where ``measured`` is S v."""
-        return self.A(v) if self.V is None else self.V(measured) - v
-
-    def measured(self, v: Array) -> Array:
-        """S v."""
-        return v if self.S is None else self.S(v)

@@ -20,10 +20,13 @@ class Product(Structure):
 
     symmetric = False
 
-    def form(self, curved: Curvature) -> Form | None:
+    @property
+    def measurable(self) -> bool:
+        """Whether S makes no length less than a third of what it was."""
+        return self.alpha * self.parts.top <= DEFINITE
+
+    def form(self, curved: Curvature) -> Form:
         """S x = x − αΨ x beside V x."""
-        if self.alpha * self.parts.top > DEFINITE:
-            return None
         (Q, _, p), mixing = self.parts.jacobian.shape, self.V
         bent = (curved if self.parts.given is None else self.parts.curvature)(self.alpha)
 

@@ -17,7 +17,7 @@ class Symmetric(Structure):
     words: Words
 
     X = Y = None
-    symmetric = True
+    symmetric = measurable = True
     contracting_flow = True  # A = −GᵀG
 
     @cached_property
