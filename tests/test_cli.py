@@ -259,7 +259,7 @@ class TestBadInput:
         assert says in result.stderr
         assert str(problem) in result.stderr
 
-    @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
     def test_a_terminal_without_greek_letters(self, encoding, tmp_path):
         words = ["verify", *TINY[1:-2], "--step-size", "0.1"]
         answer = fresh(MAIN, *words, env={**os.environ, "PYTHONIOENCODING": encoding}, errors="replace")
@@ -396,8 +396,8 @@ class TestDerive:
         ],
     )
     def test_one_line_for_what_is_wrong(self, words, message, tmp_path):
-        result = fresh(MAIN, "derive", *words)
-        assert result.returncode == 2
+        result = run("derive", *words)
+        assert result.exit_code == 2
         assert result.stdout == ""
         assert result.stderr.count("\n") == 1
         assert message in result.stderr

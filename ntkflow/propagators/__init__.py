@@ -1,7 +1,8 @@
 """One way to apply the filter g_t(A) w a file; `auto` picks the cheapest that accepts.
 
 An engine has ``name``, ``needs`` in words, ``accepts(operator, times)``, ``cost(operator, times)`` in rough seconds,
-``prepare(operator, times)`` for what can be shared between questions, and ``apply(times, drive)``.
+``prepare(operator, times)`` for what can be shared between questions, and ``apply(times, drive)``, which gives the
+states and says how far off they are when asked.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@ r"""Closed form on a Krylov space of a symmetric map: DGD, ATC, CTA and every ru
 
 A V = V T + v eᵀ with T tridiagonal, from three terms; M = V S or S V is symmetric in ⟨x, y⟩ = xᵀ S y.  The answers are
 V y(t), y(t) = g_t(T) ‖w‖ e₁ by T's eigenvalues.  What is left out is ‖v‖ (eᵀ y) a moment, which for the flow is of one
-sign and grows, so that ‖v‖ t eᵀ y(t) is a bound, however large the step size; for the iteration ‖v‖ Σ_{i<k} |eᵀ y_i|
-(T15).  Nothing is orthogonalised again: the relation holds without.  Where the space is full, the next one starts from
-as far as it reaches.
+sign and grows, so that ‖v‖ t eᵀ y(t) is a bound, however large the step size; for the iteration it is one where I + T
+has no negative entry, and ‖v‖ Σ_{i<k} |eᵀ y_i| elsewhere (T15).  Nothing is orthogonalised again: the relation holds
+without.  Where the space is full, the next one starts from as far as it reaches.
 """
 
 from __future__ import annotations
