@@ -62,11 +62,11 @@ def answered(
     else:
         told, lacking = _one_by_one(first, of, A, times, flat)
         path = Path(unit * xp.reshape(told, (-1, *w.shape)))
+    sizes = to_numpy(namespace(told).linalg.vector_norm(told, axis=1))
     rate = max(1.0, first.rate)  # A x is rounded as its terms are, W x and x
 
     def error() -> Array:
-        sizes = widest * unit * to_numpy(namespace(told).linalg.vector_norm(told, axis=1))
-        rounded = rounding(times, sizes, np.asarray(times.values), rate, drive, 2.0 * eps(w))
+        rounded = rounding(times, widest * unit * sizes, np.asarray(times.values), rate, drive, 2.0 * eps(w))
         return like(rounded + unit * to_numpy(lacking), w)
 
     return path, error
