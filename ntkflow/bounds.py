@@ -17,7 +17,7 @@ from ._array import Array, device, floats, like, namespace, nan_to_inf, overflow
 from ._path import Path
 from .linearize import LinearizedModel
 from .operator import StateOperator
-from .propagators import Error, Times, solve
+from .propagators import Times, solve
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +32,13 @@ class Known:
 class Certificate:
     """How far a path at the times of a `grid` can be from the full linear system's; worked out when it is asked for.
 
-    ``rounding`` has what the engine says of itself, (T,); ``places`` are the times that somebody wanted.
+    ``rounding`` (T,) has what the engine says of itself; ``places`` are the times that somebody wanted.
     """
 
     operator: StateOperator
     path: Path
     times: Times
-    rounding: Error
+    rounding: Array
     places: Array | None
 
     def __reduce__(self) -> tuple[type[Known], tuple[bool, Array]]:
@@ -53,9 +53,8 @@ class Certificate:
     @cached_property
     def bound(self) -> Array:
         """(T,) at the times wanted; inf where a state has overflown."""
-        with overflow_allowed():
-            bound, left_out = self.rounding(), self._left_out()
-        xp, bound = namespace(bound), bound if left_out is None else bound + like(left_out, bound)
+        xp, left_out = namespace(self.rounding), self._left_out()
+        bound = self.rounding if left_out is None else self.rounding + like(left_out, self.rounding)
         if not self.sure:  # something may have grown
             bound = nan_to_inf(xp.where(self.path.finite, bound, xp.full_like(bound, math.inf)))
         return bound if self.places is None else xp.take(bound, self.places)
@@ -64,7 +63,8 @@ class Certificate:
         if self.operator.model.left_out == 0.0:
             return None
         finite, beyond = Times(tuple(self.times.finite), self.times.flow), self.times.count - len(self.times.finite)
-        found = (_integrated if self.sure else _surrogate)(self.operator, self.path, finite)
+        with overflow_allowed():
+            found = (_integrated if self.sure else _surrogate)(self.operator, self.path, finite)
         return found + [math.inf] * beyond
 
 

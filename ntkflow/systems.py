@@ -348,20 +348,20 @@ class LinearSystem(ReadOnly):
 
     def _solved(self, times: Times, method: str) -> Trajectory:
         xp, (operator, asked) = namespace(self.mixing), self._for(times, method)
-        path, error, engine = solve(operator, operator.drive, asked, method)
+        path, rounding, engine = solve(operator, operator.drive, asked, method)
         if operator.shape[0] > 1:
             path = Path(path.states + (operator.start - operator.origin)[None, ...])
         places = None
         if asked.values != times.values:
             place = {t: i for i, t in enumerate(asked.values)}
-            places = xp.asarray([place[t] for t in times.values], device=device(self.mixing))
+            places = xp.asarray([place[t] for t in times.values], device=device(rounding))
         return Trajectory(
-            times=like(times.values, self.mixing),
+            times=like(times.values, rounding),
             path=path if places is None else path.take(places),
             blocks=tuple(b.name for b in self.rule.blocks),
             landscape=operator.model,
             method=engine,
             mode=(mode := "flow" if times.flow else "iteration"),
             label=f"{self.rule.name} ({mode})",
-            certificate=bounds.Certificate(replace(operator), path, asked, error, places),  # without large factors
+            certificate=bounds.Certificate(replace(operator), path, asked, rounding, places),  # without large factors
         )

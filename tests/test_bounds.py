@@ -2,6 +2,7 @@
 
 import math
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -155,3 +156,21 @@ def test_a_trajectory_is_stored_with_its_bound_and_holds_no_factor():
     np.testing.assert_array_equal(again.loss, found.loss)
     assert again.bound_kind == found.bound_kind == "rigorous"
     assert not {"G", "X", "Y", "half"} & set(vars(found.certificate.operator.factors))
+
+
+@pytest.mark.parametrize("difference", [1e-2, 1e-4, 1e-8, 1e-15])
+@pytest.mark.parametrize("method", ["spectral", "lanczos", "krylov", "stepping", "dense"])
+def test_gradients_that_nearly_cancel(method, difference):
+    """Two agents who pull against one another: what is left of the drive is rounded as the pulls are."""
+    residual = np.array([[0.7], [-0.7 * (1.0 + difference)]])
+    model = nf.LinearizedModel.from_jacobian(np.ones((2, 1, 1)), residual)
+    found = nf.LinearSystem("atc", np.full((2, 2), 0.5), model, 0.25, "sum").iterate([2, 5, 20], method)
+    states, x = [Fraction(0)], Fraction(0)
+    for _ in range(20):  # both agents are at one place from the first step on
+        pulls = [x - Fraction(float(r[0])) / 4 - x / 4 for r in residual]
+        x = sum(pulls) / 2
+        states.append(x)
+    errors = [
+        abs(float(Fraction(float(y)) - states[k])) for y, k in zip(found.deviation[:, 0, 0], (2, 5, 20), strict=True)
+    ]
+    assert np.all(2**0.5 * np.array(errors) <= found.error_bound)

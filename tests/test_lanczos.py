@@ -145,6 +145,21 @@ def test_losses_and_bounds_are_read_off_the_directions():
     np.testing.assert_allclose(found.consensus_error, written.consensus_error, rtol=1e-13)
 
 
+@pytest.mark.parametrize("rule", ["dgd", "atc", "cta"])
+@pytest.mark.parametrize("m", [2, 3, 4, 5])
+def test_a_chain_that_does_not_climb_needs_its_iterates(rule, m, monkeypatch):
+    """An eigenvalue of W near −1: the last entry of the iterates comes and goes, and no one of them speaks for all."""
+    chains = []
+    monkeypatch.setattr(_stretch, "FIRST_LOOK", m)
+    nothing = lambda self, times: chains.append(self.chain) or (np.zeros(1), *np.ones((2, 1)))  # noqa: E731
+    monkeypatch.setattr(_stretch.Stretch, "_lacking", nothing)
+    restless = 0.95 * nf.weights.max_degree(nf.graphs.cycle(6)) + 0.05 * np.eye(6)
+    system, times = network(rule, reach=0.05, apart=True, W=restless), [1.0, m + 1.0, m + 2.0, 10.0, 40.0]
+    found = system.iterate(times, "lanczos")
+    assert not chains[0].climbing
+    assert np.all(far(found, exact(system, times, False)) <= 1.01 * found.error_bound)  # it is sharp at m + 1
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_a_chain_that_climbs_needs_no_iterate(after, monkeypatch):
     """Where I + T has no negative entry the last of the iterates says what the sum of all would, or more."""

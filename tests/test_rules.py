@@ -11,6 +11,7 @@ from market import CATALOGUE, RULES, linearized, problem
 
 import ntkflow as nf
 from ntkflow import algorithms
+from ntkflow.analysis._words import numeric
 from ntkflow.errors import InputError, RuleError, UnknownNameError
 from ntkflow.notation import LONG_NAMES, H, W, average, eta, g0, gradient, mu, p, theta, theta0, v, x_next, y, z
 
@@ -636,3 +637,32 @@ def test_powers_have_a_limit():
 def test_counts_are_named(counts):
     with pytest.raises(InputError, match=r"a dictionary \{name: value\}, found .*; leave it out for none"):
         nf.algorithms.get("fedavg").shaped(counts)
+
+
+# --- compiled once, for all numbers
+
+
+def test_a_coefficient_that_is_one_leaves_the_point_itself():
+    """Passes over the data are remembered by the point where they were made."""
+    same = rule({theta: W * theta - eta * gradient(mu * theta)}, parameters={mu: 1.0})
+    points = []
+    x = np.ones((2, 3, 1))
+    same.bind(same.numbers(0.1, {})).update((x,), lambda z: z, lambda z: points.append(z) or 0.0 * z)
+    assert points[0] is x
+    same.bind(same.numbers(0.1, {"mu": 2.0})).update((x,), lambda z: z, lambda z: points.append(z) or 0.0 * z)
+    assert points[1] is not x
+
+
+def test_the_same_counts_are_the_same_rule():
+    patient, fedavg = algorithms.get("icdsgd"), algorithms.get("fedavg")
+    assert patient.shaped({"tau": 3}) is patient.shaped({"consensus_steps": 3.0}) is not patient.shaped({"tau": 4})
+    assert fedavg.shaped({"E": 3}) is fedavg.shaped({"local_steps": 3})
+
+
+@pytest.mark.parametrize("factor", [sympy.sqrt(1 - mu), sympy.Integer(10) ** 400])
+def test_coefficients_that_are_no_numbers(factor):
+    odd = rule({theta: W * theta - eta * factor * gradient(theta)}, parameters={mu: 1.5})
+    with pytest.raises(RuleError, match=r"expected a finite real number, found (nan|-inf)"):
+        odd.bind(odd.numbers(0.1, {}))
+    with pytest.raises(RuleError, match=r"expected a finite real number, found (nan|-inf)"):
+        numeric(odd, theta, odd.numbers(0.1, {}))

@@ -78,7 +78,7 @@ class Compiled:
         lets: Mapping[sympy.Symbol, sympy.Expr],
     ) -> Compiled:
         """From the expressions of a rule."""
-        compiler, blocks = _Compiler({}, []), tuple(update)
+        compiler, blocks = _Compiler(), tuple(update)
         for name, expr in lets.items():
             compiler.lets[name] = _once(name, compiler.value(expr))
         updates, starts = (tuple(compiler.value(part[b]) for b in blocks) for part in (update, start))
@@ -86,11 +86,15 @@ class Compiled:
 
     def bind(self, numbers: Mapping[sympy.Symbol, float]) -> Program:
         """With every scalar at its number."""
-        values = tuple(in_numbers(expr, numbers) for expr in self.coefficients)
-        for expr, value in zip(self.coefficients, values, strict=True):
-            if not math.isfinite(value):
-                refuse(f"the coefficient {expr}", "a finite real number", value, f"at {dict(numbers)}", RuleError)
-        return Program(self, values)
+        return Program(self, tuple(in_finite_numbers(expr, numbers) for expr in self.coefficients))
+
+
+def in_finite_numbers(expr: sympy.Expr, numbers: Mapping[sympy.Symbol, float]) -> float:
+    """`in_numbers`, refused where it is no finite real number."""
+    value = in_numbers(expr, numbers)
+    if not math.isfinite(value):
+        refuse(f"the coefficient {expr}", "a finite real number", value, f"at {dict(numbers)}", RuleError)
+    return value
 
 
 def in_numbers(expr: sympy.Expr, numbers: Mapping[sympy.Symbol, float]) -> float:
@@ -102,15 +106,22 @@ def in_numbers(expr: sympy.Expr, numbers: Mapping[sympy.Symbol, float]) -> float
     if isinstance(expr, sympy.Mul):
         return math.prod(in_numbers(factor, numbers) for factor in expr.args)
     if isinstance(expr, sympy.Rational):
-        return int(expr.p) / int(expr.q)
+        return _quotient(int(expr.p), int(expr.q))
     value = expr.xreplace({symbol: sympy.Float(number) for symbol, number in numbers.items()})
     return float(value) if value.is_real else math.nan
 
 
-@dataclass(frozen=True)
+def _quotient(p: int, q: int) -> float:
+    try:
+        return p / q
+    except OverflowError:
+        return math.inf if p > 0 else -math.inf
+
+
 class _Compiler:
-    lets: dict[sympy.Symbol, Value]
-    coefficients: list[sympy.Expr]
+    def __init__(self) -> None:
+        self.lets: dict[sympy.Symbol, Value] = {}
+        self.coefficients: dict[sympy.Expr, int] = {}  # and where their numbers stand
 
     def value(self, expr: sympy.Expr) -> Value:
         """A closure for an expression that stands for a state."""
@@ -142,9 +153,13 @@ class _Compiler:
         return _chained([self.action(factor) for factor in factors])
 
     def _scaled(self, coefficient: sympy.Expr) -> Action:
-        place = len(self.coefficients)
-        self.coefficients.append(coefficient)
-        return lambda x, context: context.numbers[place] * x
+        place = self.coefficients.setdefault(coefficient, len(self.coefficients))
+
+        def scaled(x: Array, context: _Context) -> Array:
+            number = context.numbers[place]
+            return x if number == 1.0 else number * x  # the same point, where passes over data are remembered
+
+        return scaled
 
 
 def _averaged(x: Array) -> Array:

@@ -165,7 +165,9 @@ class Rule:
         {theta: -eta*gradient(theta) + W**3*theta}
         """
         counts = self._counts(given)
-        return self if self.family is None or counts == self.counts else _member(self.family, counts)
+        if self.family is None or counts == self.counts:
+            return self
+        return _member(self.family, tuple(sorted(counts.items())))
 
     def numbers(self, step_size: float, given: Mapping[str, Any]) -> dict[sympy.Symbol, float]:
         """Every scalar symbol's number: the step size, the parameters given by name, the defaults."""
@@ -357,8 +359,10 @@ def _compiled(rule: Rule) -> Compiled:
     return Compiled.of(ordered, {b: rule.start_of(b) for b in rule.blocks}, rule.lets)
 
 
-def _member(family: Callable[..., Rule], counts: Mapping[str, int]) -> Rule:
-    return replace(family(**counts), counts=dict(counts), family=family)
+@lru_cache(maxsize=128)
+def _member(family: Callable[..., Rule], counts: tuple[tuple[str, int], ...]) -> Rule:
+    """One rule for the same counts, whose words and program are then found once."""
+    return replace(family(**dict(counts)), counts=dict(counts), family=family)
 
 
 def counted(**counts: int) -> Callable[[Callable[..., Rule]], Rule]:
@@ -378,7 +382,7 @@ def counted(**counts: int) -> Callable[[Callable[..., Rule]], Rule]:
     ({theta: W**2*(-eta*gradient(theta) + theta)}, {'tau': 2})
     """
     defaults = {name: _count(name, value) for name, value in counts.items()}
-    return lambda family: _member(family, defaults)
+    return lambda family: _member(family, tuple(sorted(defaults.items())))
 
 
 __all__ = ["Rule", "counted"]

@@ -16,7 +16,7 @@ from typing import Any
 import sympy
 
 from ..algorithms import Rule
-from ..algorithms._program import in_numbers
+from ..algorithms._program import in_finite_numbers
 
 Word = tuple[str, ...]
 Words = dict[Word, float]  # {("W", "H"): 2.0} is 2 W H
@@ -31,9 +31,10 @@ def numeric(
     """What every block takes from ``source`` (a block, theta0 or g0) in an update, or in the start."""
     forms = rule.start_words if start else rule.words
     read_as = {} if rule.uses_graph else {"average": "W"}
+    entries = [forms[b].get(source, {}) for b in rule.blocks]
     return [
-        {tuple(read_as.get(a, a) for a in word): in_numbers(c, numbers) for word, c in forms[b].get(source, {}).items()}
-        for b in rule.blocks
+        {tuple(read_as.get(a, a) for a in word): in_finite_numbers(c, numbers) for word, c in entry.items()}
+        for entry in entries
     ]
 
 

@@ -1,8 +1,7 @@
 """One way to apply the filter g_t(A) w a file; `auto` picks the cheapest that accepts.
 
 An engine has ``name``, ``needs`` in words, ``accepts(operator, times)``, ``cost(operator, times)`` in rough seconds,
-``prepare(operator, times)`` for what can be shared between questions, and ``apply(times, drive)``, which gives the
-states and says how far off they are when asked.
+``prepare(operator, times)`` for what can be shared between questions, and ``apply(times, drive)``.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from .._tables import text_table
 from ..errors import InputError, require_choice
 from ..operator import StateOperator
 from ._balanced import Balanced
-from ._question import Drive, Error, Times, UnconvergedError
+from ._question import Drive, Times, UnconvergedError
 from .dense import Dense
 from .krylov import Krylov
 from .lanczos import Lanczos
@@ -25,7 +24,7 @@ from .stepping import Stepping
 
 ENGINES: dict[str, Any] = {engine.name: engine for engine in (Spectral, Lanczos, Krylov, Stepping, Dense)}
 
-__all__ = ["ENGINES", "Choice", "Error", "Explanation", "Times", "choices", "solve"]
+__all__ = ["ENGINES", "Choice", "Explanation", "Times", "choices", "solve"]
 
 
 @dataclass(frozen=True)
@@ -81,22 +80,22 @@ def _sorted(balanced: Balanced, times: Times) -> Explanation:
     return Explanation(tuple(sorted(found, key=lambda choice: (not choice.accepted, choice.seconds))))
 
 
-def solve(operator: StateOperator, w: Array, times: Times, method: str = "auto") -> tuple[Path, Error, str]:
-    """g_t(A) w at every time, states (blocks, Q, p), an estimate of its error (T,), and the engine that found it.
+def solve(operator: StateOperator, w: Array, times: Times, method: str = "auto") -> tuple[Path, Array, str]:
+    """g_t(A) w at every time, states (blocks, Q, p), an estimate of its rounding (T,), and the engine that found it.
 
     ``"auto"`` asks the engines that accept the question, the cheapest first.
     """
     require_choice("method", method, ["auto", *ENGINES])
     balanced = Balanced.of(operator, w)
     scaled = w / balanced.units
-    drive = Drive(scaled, 8.0 * eps(w) * (norm(scaled) + norm(balanced.start)))
+    drive = Drive(scaled, 8.0 * eps(w) * (max(norm(scaled), balanced.slope) + norm(balanced.start)))
     asked = [c.engine for c in _sorted(balanced, times).choices if c.accepted and method in ("auto", c.engine)]
     failed = "no engine accepts them"
     for engine in (ENGINES[name] for name in asked):
         try:
-            path, error = engine.prepare(balanced, times).apply(times, drive)
+            path, rounding = engine.prepare(balanced, times).apply(times, drive)
             path = path if operator.shape[0] == 1 else Path(path.states * balanced.units)
-            return path, error, engine.name
+            return path, rounding, engine.name
         except UnconvergedError as reason:
             failed = str(reason)
     raise InputError(f"method: expected an engine for this rule and these times, found {method!r} ({failed}); "

@@ -73,6 +73,12 @@ class Balanced:
         """s₀ in the units."""
         return self.operator.start / self.units
 
+    @property
+    def slope(self) -> float:
+        """The size of the step that the agents' gradients take at first, before mixing lets them cancel."""
+        operator = self.operator
+        return abs(operator.step_size) * norm(operator.gradient_of(operator.model.residual))
+
     def image(self, state: Array) -> Array:
         """D⁻¹ M D s for states (blocks, Q, p) or (blocks, Q, p, k)."""
         if self.units.shape[0] == 1:

@@ -58,9 +58,8 @@ class Chain:
 
     def modes(self) -> tuple[Numbers, Numbers]:
         """Eigenvalues (m,) and eigenvectors (m, m) of T."""
-        values, vectors = np.linalg.eigh(
-            self._T[: self.m, : self.m]
-        )  # SciPy's for such a T take half a second to import
+        # SciPy's for a tridiagonal matrix would be quicker, and takes half a second to import
+        values, vectors = np.linalg.eigh(self._T[: self.m, : self.m])
         return values, vectors
 
     def extend(self) -> None:

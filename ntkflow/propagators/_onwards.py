@@ -10,7 +10,7 @@ import numpy as np
 
 from .._array import Array, eps, like, namespace, norm, to_numpy, zeros
 from .._path import Path
-from ._question import Drive, Error, Numbers, Times, UnconvergedError, rounding
+from ._question import Drive, Numbers, Times, UnconvergedError, rounding
 
 Map = Callable[[Array], Array]
 STRETCHES = 1000.0  # the most
@@ -40,7 +40,7 @@ Opening = Callable[[Array, float], Stretch]
 
 def answered(
     of: Opening, A: Map, times: Times, drive: Drive, widest: float = 1.0, *, alone: bool = False
-) -> tuple[Path, Error]:
+) -> tuple[Path, Array]:
     """The states (blocks, Q, p), and what they lack at most with an estimate of rounding, (T,).
 
     ``of`` gives the stretch for a drive (N,) and what is left of the horizon; no direction is longer than ``widest``;
@@ -48,28 +48,25 @@ def answered(
     """
     w, xp = drive.w, namespace(drive.w)
     if drive.top == 0.0:
-        return Path(zeros((times.count, *w.shape), w)), lambda: zeros((times.count,), w)
+        return Path(zeros((times.count, *w.shape), w)), zeros((times.count,), w)
     if not math.isfinite(drive.top):
         raise UnconvergedError("the drive overflows")
     unit = 2.0 ** math.floor(math.log2(drive.top))  # squares of w/unit neither vanish nor overflow
     flat = xp.reshape(w, (-1,)) / unit
     first = of(flat, times.horizon)
     if first.reach >= times.horizon:
-        told, lacking = first.at(list(times.values))
-        path = Path(xp.reshape(first.directions, (-1, *w.shape)), unit * like(told, w))
+        y, lacking = first.at(list(times.values))
+        path = Path(xp.reshape(first.directions, (-1, *w.shape)), unit * like(y, w))
+        sizes, lacking = to_numpy(namespace(y).linalg.vector_norm(y, axis=1)), to_numpy(lacking)
     elif alone:
         raise UnconvergedError(f"{first.directions.shape[0]} Krylov vectors reach {first.reach:.3g} iterations")
     else:
-        told, lacking = _one_by_one(first, of, A, times, flat)
-        path = Path(unit * xp.reshape(told, (-1, *w.shape)))
-    sizes = to_numpy(namespace(told).linalg.vector_norm(told, axis=1))
+        states, lacking = _one_by_one(first, of, A, times, flat)
+        path = Path(unit * xp.reshape(states, (-1, *w.shape)))
+        sizes = to_numpy(xp.linalg.vector_norm(states, axis=1))
     rate = max(1.0, first.rate)  # A x is rounded as its terms are, W x and x
-
-    def error() -> Array:
-        rounded = rounding(times, widest * unit * sizes, np.asarray(times.values), rate, drive, 2.0 * eps(w))
-        return like(rounded + unit * to_numpy(lacking), w)
-
-    return path, error
+    error = rounding(times, widest * unit * sizes, np.asarray(times.values), rate, drive, 2.0 * eps(w))
+    return path, like(error + unit * lacking, w)
 
 
 def _one_by_one(stretch: Stretch, of: Opening, A: Map, times: Times, w: Array) -> tuple[Array, Numbers]:

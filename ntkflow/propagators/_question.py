@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +12,6 @@ import numpy.typing as npt
 from .._array import Array, namespace, norm
 
 Numbers = npt.NDArray[np.float64]
-Error = Callable[[], Array]  # (T,), worked out where somebody asks
 FIRST_CHECK = 16  # Krylov vectors
 BENIGN = 10.0  # largest tolerated ratio of the terms of a sum to the sum
 SEVERAL = 16.0  # several blocks: A is far from normal, and one block integrates what another rounds

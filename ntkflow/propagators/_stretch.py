@@ -78,7 +78,7 @@ class Stretch:
             last = np.abs(self._iterates.summed(start * end))
             lacking = (np.cumsum(last) - last)[k]
         if not self.flow:  # an iterate takes a vector each
-            lacking = np.where(t <= chain.m, 0.0, lacking)
+            lacking = np.where(t <= chain.m + int(after), 0.0, lacking)
         at_once = -np.expm1(-t) if self.flow else np.minimum(t, 1.0)
         return modes, chain.beside * at_once, lacking * chain.rest
 

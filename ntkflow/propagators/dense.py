@@ -18,7 +18,7 @@ from .._path import Path
 from ._balanced import Balanced
 from ._grounded import Grounded
 from ._matrix import distinct_gaps, propagated
-from ._question import SEVERAL, Drive, Error, Times, rounding
+from ._question import SEVERAL, Drive, Times, rounding
 
 NEGLIGIBLE = 1e2  # a part of the drive below this times eps is rounding
 RANK_SLACK = 4.0  # times eps·N^½·σ_max: what an exact zero looks like; modes may live right above it
@@ -52,7 +52,7 @@ class Dense:
         """Nothing that does not depend on the drive."""
         return cls(operator)
 
-    def apply(self, times: Times, drive: Drive) -> tuple[Path, Error]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
         w, xp = drive.w, namespace(drive.w)
         lead, A, inside, nullities, outside = self._led(xp.reshape(w, (-1,)), drive.noise)
@@ -65,8 +65,8 @@ class Dense:
         lived = np.minimum(t, 1.0 / slowest) if bounded else t
         error = rounding(times, sizes, lived, norm(inner), drive, eps(w))
         lost = (dropped + outside) * np.where(np.isfinite(t), t, 0.0)
-        error = like((SEVERAL if w.shape[0] > 1 and nullities is None else 1.0) * (error + lost), w)
-        return Path(xp.reshape(states, (times.count, *w.shape))), lambda: error
+        error = (SEVERAL if w.shape[0] > 1 and nullities is None else 1.0) * (error + lost)
+        return Path(xp.reshape(states, (times.count, *w.shape))), like(error, w)
 
     def _led(self, w: Array, noise: float) -> tuple[Array, Array, Array, tuple[int, ...] | None, float]:
         """F, A and w in the coordinates of `Grounded`, with what structure knows of ker A; else as they are."""

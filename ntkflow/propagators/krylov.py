@@ -14,13 +14,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import CACHED
+from .._array import CACHED, Array
 from .._path import Path
 from ._arnoldi import LARGEST
 from ._balanced import Balanced
 from ._iterated import Iterated, checked_to
 from ._onwards import answered
-from ._question import FIRST_CHECK, SEVERAL, Drive, Error, Times
+from ._question import FIRST_CHECK, SEVERAL, Drive, Times
 
 FAR, FAR_SEVERAL = 1e5, 1e4  # iterations, and for rules with several blocks
 REACH = 4e3  # of a full space, in iterations
@@ -58,10 +58,10 @@ class Krylov:
         """The space depends on the drive: nothing to prepare."""
         return cls(operator)
 
-    def apply(self, times: Times, drive: Drive) -> tuple[Path, Error]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
         """g_t(A) w at all times, and a bound on the defects with an estimate of rounding, (T,)."""
         operator, several = self.operator, drive.w.shape[0] > 1
         of = lambda v, left: Iterated.of(operator, v, left, times.flow)  # noqa: E731
         # the start of a second space would set sums drifting that several blocks conserve
         path, error = answered(of, operator.along, times, drive, alone=several)
-        return path, lambda: (SEVERAL if several else 1.0) * error()
+        return path, (SEVERAL if several else 1.0) * error

@@ -12,14 +12,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import CACHED
+from .._array import CACHED, Array
 from .._path import Path
 from ..structure import DEFINITE, Form
 from ._balanced import FORMED, Balanced
 from ._chain import LARGEST
 from ._onwards import answered
-from ._question import FIRST_CHECK, Drive, Error, Times
-from ._stretch import AHEAD, Stretch
+from ._question import Drive, Times
+from ._stretch import AHEAD, FIRST_LOOK, Stretch
 
 FAR = 1e5  # iterations
 REACH = 3.3e3  # of a full space, in iterations, on a thousand states
@@ -51,7 +51,7 @@ class Lanczos:
         """Rough seconds: as many vectors as a spectrum in [−2, 0] takes, fewer where N is small; a few looks at T."""
         last, N = min(times.horizon, FAR), operator.size
         spaces = 1.0 + last / min(REACH * max(1.0, (1e3 / N) ** 2), math.inf if times.flow else AHEAD)
-        m = min(FIRST_CHECK + 4.0 * math.sqrt(last), LARGEST, 10.0 + 0.6 * N, math.inf if times.flow else 1.0 + last)
+        m = min(FIRST_LOOK + 4.0 * math.sqrt(last), LARGEST, 10.0 + 0.6 * N, math.inf if times.flow else 1.0 + last)
         product = 1.3e-10 * N * N if N <= FORMED else operator.cost + N * (2.5e-9 if N < CACHED else 6e-9)
         looks = 2e-4 + 6e-10 * m**3 + (0.0 if times.flow else 4e-9 * m * min(last, AHEAD))
         return 4e-4 + spaces * (m * (6e-6 + product) + looks) + 2e-8 * m * times.count
@@ -61,7 +61,7 @@ class Lanczos:
         """The space depends on the drive: nothing to prepare."""
         return cls(operator)
 
-    def apply(self, times: Times, drive: Drive) -> tuple[Path, Error]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
         """g_t(A) w at all times, and a bound on the defects with an estimate of rounding, (T,)."""
         form, flow = _form(self.operator), times.flow
         widest = WIDEST if form.S else 1.0

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, eps, like, namespace, svd, zeros
+from .._array import Array, eps, like, namespace, norm, svd, zeros
 from .._path import Path
 from ..errors import NoLimitError
 from ..structure import Factored
 from ._balanced import Balanced
 from ._filter import gain, gain_slope, limit
-from ._question import Drive, Error, Times
+from ._question import Drive, Times
 
 QUICK = 300.0  # iterations up to which all modes take the eigenvalues of GᵀG, whose error grows like eps·t
 DIRECT = 60  # states up to which all modes take singular values otherwise
@@ -29,7 +29,8 @@ class Spectral:
     factors: Factored
     y: Array  # (N,) = 1 − eigenvalues of Y X; exactly 0 for modes that never move
     modes: Array  # (N, N), a mode a row
-    push: Array | None  # the drive of every mode, where the rule gives it in factored form
+    push: Array | None  # the drive of every mode, where the rule gives it in factored form, σ Uᵀh
+    source: float  # ‖h‖
     sharp: bool  # singular values of the factor, or only eigenvalues
     shape: tuple[int, ...]
 
@@ -60,9 +61,10 @@ class Spectral:
         else:
             y, modes, push, noise = _modes(-operator.matrix, None)
         xp = namespace(y)
-        return cls(factors, xp.where(y > noise, y, xp.zeros_like(y)), modes, push, sharp, operator.shape)
+        source = 0.0 if push is None or operator.source is None else norm(operator.source)
+        return cls(factors, xp.where(y > noise, y, xp.zeros_like(y)), modes, push, source, sharp, operator.shape)
 
-    def apply(self, times: Times, drive: Drive) -> tuple[Path, Error]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
         w, xp = drive.w, namespace(drive.w)
         flat = xp.reshape(w, (-1,))
@@ -81,7 +83,10 @@ class Spectral:
         # the entries of W and J are rounded themselves, which slow modes feel like noise in the drive
         loudest = xp.max(xp.where(xp.isfinite(gains), xp.abs(gains), xp.zeros_like(gains)), axis=1)
         rounding = self._rounding(times, coefficients) + drive.noise * (loudest + at_once)
-        return Path(xp.reshape(states, (times.count, *self.shape))), lambda: rounding
+        if self.push is not None:  # and Uᵀh as h is, however little of it is left
+            felt = xp.where(xp.isfinite(gains), gains * self.y[None, :] ** 0.5, xp.zeros_like(gains))
+            rounding = rounding + 8.0 * eps(w) * self.source * xp.max(xp.abs(felt), axis=1)
+        return Path(xp.reshape(states, (times.count, *self.shape))), rounding
 
     def _gains(self, times: Times, inner: Array) -> Array:
         """The filter of every mode, (T, N)."""

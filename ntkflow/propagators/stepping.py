@@ -17,7 +17,7 @@ from .._array import Array, eps, like, namespace, norm, zeros
 from .._path import Path
 from ._balanced import Balanced
 from ._poisson import reach, weights
-from ._question import BENIGN, SEVERAL, Drive, Error, Times, UnconvergedError
+from ._question import BENIGN, SEVERAL, Drive, Times, UnconvergedError
 
 LONGEST = 50_000  # steps
 CHUNK, HELD = 256, 2**22  # iterates that are summed at a time, and numbers in them
@@ -48,19 +48,19 @@ class Stepping:
         """Nothing to prepare."""
         return cls(operator)
 
-    def apply(self, times: Times, drive: Drive) -> tuple[Path, Error]:
+    def apply(self, times: Times, drive: Drive) -> tuple[Path, Array]:
         """g_t(A) w at all times, (T, blocks, Q, p), and an estimate of its rounding, (T,)."""
         if not times.flow:
             return self._picked(times, drive)
         theta = 1.0
         while theta > SMALLEST and _steps(times, theta) <= LONGEST:
-            path, error, benign = self._weighted(times, drive, theta)
+            states, rounding, benign = self._weighted(times, drive, theta)
             if benign:
-                return path, error
+                return states, rounding
             theta /= 2.0
         raise UnconvergedError("the terms of the Poisson average cancel")
 
-    def _picked(self, times: Times, drive: Drive) -> tuple[Path, Error]:
+    def _picked(self, times: Times, drive: Drive) -> tuple[Path, Array]:
         """The iterates asked for, one after the other; those beyond an overflow are infinite."""
         w, unit = drive.w, self._unit
         states, error = zeros((times.count, *w.shape), w), np.full(times.count, math.inf)
@@ -73,9 +73,9 @@ class Stepping:
                 error[i] = unit * (size + felt) + drive.relative_noise * size + drive.noise * k
         for beyond in np.flatnonzero(np.isinf(error)):
             states[int(beyond), ...] = math.inf
-        return Path(states), lambda: like(error, w)
+        return Path(states), like(error, w)
 
-    def _weighted(self, times: Times, drive: Drive, theta: float) -> tuple[Path, Error, bool]:
+    def _weighted(self, times: Times, drive: Drive, theta: float) -> tuple[Path, Array, bool]:
         """Σ_k weight(t, k) x_k over the iterates of M_θ, in chunks; times beyond an overflow are infinite."""
         w, xp = drive.w, namespace(drive.w)
         total = zeros((times.count, self.operator.size), w)
@@ -97,8 +97,7 @@ class Stepping:
         infinite = like(np.where(lost, math.inf, 0.0), w)
         mean = np.asarray(times.values) / theta
         error = self._unit * (summed + rounded) + drive.relative_noise * found + drive.noise * mean
-        error = np.where(lost, math.inf, error)
-        return Path(states + infinite[:, None, None, None]), lambda: like(error, w), benign
+        return Path(states + infinite[:, None, None, None]), like(np.where(lost, math.inf, error), w), benign
 
     @property
     def _unit(self) -> float:
