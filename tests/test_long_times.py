@@ -3,6 +3,8 @@
 Errors are relative to the deviation in the 2-norm over all agents, as in the table of the design (section 7).
 """
 
+import itertools
+
 import numpy as np
 import oracles
 import pytest
@@ -129,3 +131,22 @@ def test_the_sums_are_found_in_the_words():
     assert conserved["extra"].weights == ({(): -1}, {(): 1})
     assert conserved["diging"].weights == ({("H",): -1}, {(): 1})
     assert conserved["nids"].weights == ({}, {(): 1})
+
+
+# --- small steps
+
+
+@pytest.mark.parametrize("reach", [1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("rule", ["dgd", "atc", "cta"])
+def test_small_steps_beside_fast_mixing(rule, reach):
+    """Modes 1e-10 of the fastest: their singular values are off by eps of the largest, and their drives with them."""
+    W, times = nf.weights.metropolis_hastings(nf.graphs.path(3)), [1.0, 100.0, 1e4, 1e6]
+    for apart, flow in itertools.product((False, True), repeat=2):
+        given = problem(3, n_samples=2, n_parameters=4, apart=apart, seed=3)
+        step_size = reach / max(np.linalg.norm(J, 2) ** 2 for J in given.J)
+        model = nf.LinearizedModel.from_jacobian(given.J, given.residual, start=given.start)
+        system = nf.LinearSystem(rule, W, model, step_size, "sum")
+        truth = oracles.long_states(long_system(rule, W, given, step_size), times, flow=flow)[:, :12]
+        found = (system.flow if flow else system.iterate)(times, "spectral")
+        for deviation, exact, bound in zip(found.deviation, truth, found.error_bound, strict=True):
+            assert oracles.long_gap(np.ravel(deviation), exact)[0] <= bound

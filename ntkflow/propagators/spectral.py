@@ -115,7 +115,7 @@ class Spectral:
         return xp.where(still, xp.zeros_like(gains), gains)
 
     def _rounding(self, times: Times, coefficients: Array) -> Array:
-        """First-order model: an error of a few eps·σ_max in every σ, through dg/dσ, and in every product."""
+        """First-order model: a few eps·σ_max in every σ, through dg/dσ or its drive, and eps in every product."""
         xp = namespace(coefficients)
         y = xp.where(self.y > 0, self.y, xp.ones_like(self.y))
         top = float(xp.max(self.y)) if self.y.shape[0] else 0.0
@@ -123,7 +123,8 @@ class Spectral:
             top = max(1.0, top)
         relative = (top / y) ** (0.5 if self.sharp else 1.0)
         at = like([min(t, 1e300) for t in times.values], y)
-        weight = 1.0 + 4.0 * xp.clip(at[:, None] * y, 0.0, 1.0) * relative[None, :]
+        through = xp.clip(at[:, None] * y, 0.0, 1.0) if self.push is None else 1.0  # the drive σ Uᵀh feels it at once
+        weight = 1.0 + 4.0 * through * relative[None, :]
         felt = xp.where(xp.isfinite(coefficients), coefficients, xp.zeros_like(coefficients)) * weight
         return 4.0 * eps(y) * y.shape[0] ** 0.5 * xp.sum(felt * felt, axis=1) ** 0.5
 
