@@ -114,9 +114,7 @@ class StateOperator:
         return self._words_of(theta)
 
     def _words_of(self, source: sympy.Symbol) -> Words:
-        read_as = {} if self.rule.uses_graph else {"average": "W"}
-        words = self.rule.words[theta].get(source, {})
-        return {tuple(read_as.get(a, a) for a in word): in_numbers(c, self.numbers) for word, c in words.items()}
+        return self.rule.spelled(self.rule.words[theta].get(source, {}), lambda c: in_numbers(c, self.numbers))
 
     @cached_property
     def _parts(self) -> Parts:

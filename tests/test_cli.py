@@ -259,7 +259,7 @@ class TestBadInput:
         assert says in result.stderr
         assert str(problem) in result.stderr
 
-    @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
     def test_a_terminal_without_greek_letters(self, encoding, tmp_path):
         words = ["verify", *TINY[1:-2], "--step-size", "0.1"]
         answer = fresh(MAIN, *words, env={**os.environ, "PYTHONIOENCODING": encoding}, errors="replace")

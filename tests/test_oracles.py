@@ -717,7 +717,7 @@ def test_overflow_is_infinite_and_never_nan(lib, rule, apart, method):
     assert_overflows(case, lambda: case.system.iterate(steps, method), truth)
 
 
-@sampled("method", ["auto", *ENGINES], 3)
+@sampled("method", ["auto", *ENGINES], 2)
 @pytest.mark.parametrize("rule", ["atc", "cta"])
 def test_overflow_of_an_unstable_flow(lib, rule, method):
     W = np.array([[0.1, 0.9], [0.9, 0.1]])

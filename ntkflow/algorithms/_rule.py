@@ -186,6 +186,13 @@ class Rule:
         """The rule as a program, every scalar bound to its number."""
         return _compiled(self).bind(numbers)
 
+    def spelled(
+        self, form: Mapping[tuple[str, ...], sympy.Expr], number: Callable[[sympy.Expr], float]
+    ) -> dict[tuple[str, ...], float]:
+        """What a block takes from one source, as {word in W and H: number}; without a graph, W is the average."""
+        read_as = {} if self.uses_graph else {"average": "W"}
+        return {tuple(read_as.get(a, a) for a in word): number(c) for word, c in form.items()}
+
     @classmethod
     def parse(cls, text: str, name: str = "rule", parameters: Mapping[str, float | None] | None = None) -> Rule:
         r"""Read a rule from text: a statement a line, a prime for the new value.

@@ -30,12 +30,7 @@ def numeric(
 ) -> list[Words]:
     """What every block takes from ``source`` (a block, theta0 or g0) in an update, or in the start."""
     forms = rule.start_words if start else rule.words
-    read_as = {} if rule.uses_graph else {"average": "W"}
-    entries = [forms[b].get(source, {}) for b in rule.blocks]
-    return [
-        {tuple(read_as.get(a, a) for a in word): in_finite_numbers(c, numbers) for word, c in entry.items()}
-        for entry in entries
-    ]
+    return [rule.spelled(forms[b].get(source, {}), lambda c: in_finite_numbers(c, numbers)) for b in rule.blocks]
 
 
 def grid(rule: Rule, numbers: Numbers) -> Grid:
